@@ -90,8 +90,10 @@ class LiveConfig:
             (self.trailing_transition_weeks < 0, "trailing_transition_weeks must not be negative"),
             (self.entry_cutoff_minutes < 1, "entry_cutoff_minutes must be at least 1"),
             (self.fmp_lookback_days < 1, "fmp_lookback_days must be at least 1"),
-            *((kind not in _STRATEGY_PREFIX, f"unknown trailing stop {kind!r}")
-              for kind in (self.primary_trailing_stop, self.shadow_trailing_stop)),
+            *(
+                (kind not in _STRATEGY_PREFIX, f"unknown trailing stop {kind!r}")
+                for kind in (self.primary_trailing_stop, self.shadow_trailing_stop)
+            ),
         ]
 
     @property

@@ -4,6 +4,9 @@
 
     LivekitError                 exit 1   read the message; nothing was half-written
     ├── RunIncomplete            exit 1   look at the archived run, then run the phase again
+    ├── SecretExposed            exit 1   remove the value from what is archived; change the key
+    ├── RecordRefused            exit 1   read which rule of the books the record would break
+    │   └── DuplicateIntent      exit 1   look the order up by its id; it was not written twice
     ├── VenueError               exit 1   the broker said no, said nothing, or could not be reached
     │   ├── OrderRefused         exit 1   read the broker's reason; the order does not exist
     │   ├── OutcomeUnknown       exit 1   do nothing by hand; the next run asks the broker and heals
@@ -37,6 +40,7 @@ __all__ = [
     "BooksDiffer",
     "CredentialsRefused",
     "DecisionsWithheld",
+    "DuplicateIntent",
     "HostRefused",
     "KeysMissing",
     "KillSwitchOn",
@@ -47,7 +51,9 @@ __all__ = [
     "OrderRefused",
     "OutcomeUnknown",
     "PlanRefused",
+    "RecordRefused",
     "RunIncomplete",
+    "SecretExposed",
     "SharesUncovered",
     "StateUnusable",
     "UnknownParameter",
@@ -77,6 +83,33 @@ class RunIncomplete(LivekitError):
         super().__init__(f"phase {phase} of {session} did not complete: {cause}")
 
 
+class RecordRefused(LivekitError):
+    """The books do not take a record: it breaks a constraint or contradicts what is stored."""
+
+    advice = "Read which rule it breaks; nothing of it was written."
+
+    def __init__(self, what: object, why: str) -> None:
+        super().__init__(f"{what}: record refused: {why}")
+
+
+class DuplicateIntent(RecordRefused):
+    """An order with this client order id is in the books already."""
+
+    advice = "Look the order up by its id; it was not written twice."
+
+    def __init__(self, client_order_id: str) -> None:
+        super().__init__(f"order {client_order_id}", "an intent with this id exists already")
+
+
+class SecretExposed(LivekitError):
+    """A secret stands in what was about to be archived, so nothing was archived."""
+
+    advice = "Keep the value out of the notebook's output, and change the key if others saw it."
+
+    def __init__(self, where: Iterable[str]) -> None:
+        super().__init__(f"a secret occurs in the {' and the '.join(where)}; nothing was archived")
+
+
 class VenueError(LivekitError):
     """Something between us and the broker."""
 
@@ -91,6 +124,12 @@ class OrderRefused(VenueError):
         self.status = status
         self.code = code
         self.message = message
+
+    @property
+    def is_duplicate_client_id(self) -> bool:
+        """The client order id was used before: read the order of that id, it may be ours."""
+        text = self.message.lower()
+        return "client_order_id" in text and "unique" in text
 
 
 class OutcomeUnknown(VenueError):
@@ -171,7 +210,9 @@ class HostRefused(UsageError, ValueError):
     advice = "Use https://paper-api.alpaca.markets; live trading is not possible with this program."
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"host refused: {url!r} is not the Alpaca paper host nor the loopback venue")
+        super().__init__(
+            f"host refused: {url!r} is not the Alpaca paper host nor the loopback venue"
+        )
 
 
 class NotASession(UsageError, ValueError):

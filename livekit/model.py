@@ -50,6 +50,7 @@ SessionArray = npt.NDArray[np.datetime64]  # dtype datetime64[D]
 Grade = Literal["A", "B", "C", "D"]
 Side = Literal["buy", "sell"]
 Intent = Literal["entry", "exit", "stop"]
+Outcome = Literal["intended", "confirmed", "refused", "denied", "unknown"]
 
 ENTRY: Intent = "entry"
 EXIT: Intent = "exit"
@@ -70,6 +71,7 @@ CAPACITY_FULL = "capacity_full"
 DAILY_LIMIT = "daily_limit"
 FOREIGN_HOLDING = "foreign_holding"
 PRICE_CONFLICT = "price_conflict"
+UNKNOWN_TICKER = "unknown_ticker"
 
 
 # ---------------------------------------------------------------------------------- market data
@@ -203,6 +205,8 @@ class Holding:
     today's shares per entry share, so the shares held today are ``shares_now`` and ``stop_price``
     is the live stop on today's basis. ``last_close`` is the last close up to the previous session,
     today's basis. A pending exit is a state: its reason and the session that decided it.
+    ``reinvested_factor`` is what spin-offs added in a simulation: shares per share of
+    ``shares_now``.
     """
 
     candidate: Candidate
@@ -218,6 +222,7 @@ class Holding:
     pending_since: date | None = None
     evaluated_week: date | None = None
     flags: tuple[str, ...] = ()
+    reinvested_factor: float = 1.0
 
     @property
     def ticker(self) -> str:
@@ -457,6 +462,9 @@ class Order:
     reason: str = ""
     candidate_json: str | None = None
     order_id: int | None = None
+    outcome: Outcome = "intended"
+    sent_at: datetime | None = None
+    fencing_token: int | None = None
 
     @property
     def remaining_qty(self) -> int:
@@ -505,6 +513,7 @@ class Position:
     pnl: Decimal | None = None
     return_pct: float | None = None
     position_id: int | None = None
+    asset_id: str | None = None
 
     @property
     def shares_now(self) -> int:

@@ -1,0 +1,428 @@
+"""Alpaca's trading and market data as the package's values, over a hardened alpaca-py.
+
+What is added to alpaca-py 0.44.0, which sets no timeout, repeats a lost order by itself, follows
+proxy variables, and fails on any status it does not know: see `livekit.broker.transport` (where
+requests may go), `livekit.broker.outcomes` (what became of them), `livekit.broker.parsing`
+(answers) and `livekit.broker.order_request` (orders).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from alpaca.common.rest import RESTClient
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
+from alpaca.data.historical.stock import StockHistoricalDataClient
+from alpaca.trading.client import TradingClient
+from requests.adapters import BaseAdapter
+
+from livekit.broker import parsing
+from livekit.broker.market_data import MarketData
+from livekit.broker.order_request import OrderRequest, is_ticker
+from livekit.broker.outcomes import Outcomes
+from livekit.broker.parsing import CalendarDay, VenueBar
+from livekit.broker.transport import HardenedAdapter
+from livekit.clock import Clock
+from livekit.config import DATA_HOST, PAPER_HOST, require_allowed_host
+from livekit.errors import (
+    HostRefused,
+    KeysMissing,
+    OutcomeUnknown,
+    UnknownParameter,
+    VenueUnavailable,
+)
+from livekit.model import (
+    Account,
+    Asset,
+    Side,
+    Split,
+    TradePrint,
+    VenueClock,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+
+__all__ = ["AlpacaClient"]
+
+T = TypeVar("T")
+
+ORDERS_A_PAGE = 500
+FILLS_A_PAGE = 100
+OVERLAP = timedelta(seconds=1)  # the bounds of the venue are exclusive
+PAGE_OVERLAP = timedelta(milliseconds=1)  # its stamps are finer than ours
+_ORDER_ID = re.compile(r"[0-9A-Fa-f-]{32,36}", re.ASCII)
+_KEY = re.compile(r"[!-~]+", re.ASCII)
+
+
+class AlpacaClient:
+    """One account at the paper venue, or at the simulated one on loopback.
+
+    Reads are repeated a few times, through ``clock``, before they raise `VenueUnavailable`.
+    Orders and cancels are sent once: `OrderRefused` means nothing exists, `VenueUnavailable` that
+    nothing was taken, `OutcomeUnknown` that only a later read can tell. Wrong keys raise
+    `CredentialsRefused` everywhere.
+
+    Args:
+        api_key: key of the account; a live key is refused.
+        secret_key: its secret. Neither is ever shown or logged.
+        base_url: ``https://paper-api.alpaca.markets`` or ``http://127.0.0.1:<port>``, exactly.
+        allow_live: kept from the first design, and without effect: a live host is refused in
+            any case.
+        data_url: host of market data; by default the one that belongs to ``base_url``.
+        transport: what carries the requests, for a venue in the same process.
+        clock: for waiting between attempts.
+        connect_timeout_s: longest wait for a connection.
+        read_timeout_s: longest silence of the venue.
+        data_feed: ``iex`` or ``sip``; bars of different feeds differ and are never mixed.
+
+    Raises:
+        HostRefused: an address is not exactly one of those above.
+        KeysMissing: the keys are empty, malformed or those of a live account.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        secret_key: str,
+        base_url: str = f"https://{PAPER_HOST}",
+        allow_live: bool = False,  # noqa: ARG002, FBT001, FBT002 - the original signature
+        *,
+        data_url: str | None = None,
+        transport: BaseAdapter | None = None,
+        clock: Clock,
+        connect_timeout_s: float = 3.05,
+        read_timeout_s: float = 10.0,
+        data_feed: str = "iex",
+    ) -> None:
+        paper = _require_origin(base_url, data=False)
+        data_url = data_url or (f"https://{DATA_HOST}" if paper else base_url)
+        if _require_origin(data_url, data=True) != paper:
+            raise HostRefused(data_url)
+        _require_usable_keys(api_key, secret_key, paper=paper)
+        self.base_url = base_url
+        self._adapters = tuple(
+            HardenedAdapter(
+                url,
+                data=data,
+                inner=transport,
+                connect_timeout_s=connect_timeout_s,
+                read_timeout_s=read_timeout_s,
+            )
+            for url, data in ((base_url, False), (data_url, True))
+        )
+        trading, data = self._adapters
+        self._outcomes = Outcomes(clock, (api_key, secret_key))
+        self._trading = _hardened(
+            TradingClient(api_key, secret_key, raw_data=True, url_override=base_url), trading
+        )
+        self._market_data = MarketData(
+            _hardened(
+                StockHistoricalDataClient(
+                    api_key, secret_key, raw_data=True, url_override=data_url
+                ),
+                data,
+            ),
+            _hardened(
+                CorporateActionsClient(api_key, secret_key, raw_data=True, url_override=data_url),
+                data,
+            ),
+            self._outcomes,
+            data_feed,
+        )
+
+    def __repr__(self) -> str:
+        return f"AlpacaClient(base_url={self.base_url!r}, keys=***)"
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests that left so far, repetitions included."""
+        return sum(adapter.requests_sent for adapter in self._adapters)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for adapter in self._adapters:
+            adapter.close()
+
+    # ------------------------------------------------------------------- account and calendar
+
+    def get_account(self) -> Account:
+        """Money and state of the account."""
+        return self._outcomes.read("account", self._trading.get_account, parsing.account)
+
+    def get_positions(self) -> tuple[VenuePosition, ...]:
+        """Every open position, foreign ones included."""
+        return self._outcomes.read("positions", self._trading.get_all_positions, parsing.positions)
+
+    def get_clock(self) -> VenueClock:
+        """The venue's clock."""
+        return self._outcomes.read("clock", self._trading.get_clock, parsing.clock)
+
+    def get_calendar(self, first: date, last: date) -> tuple[CalendarDay, ...]:
+        """The venue's sessions from ``first`` to ``last``: (session, open, close) in UTC."""
+        query = {"start": first.isoformat(), "end": last.isoformat()}
+        return self._read("calendar", "/calendar", query, parsing.calendar)
+
+    def get_asset(self, ticker: str) -> Asset | None:
+        """What the venue says of a ticker; None if it knows none of that name."""
+        if not is_ticker(ticker):
+            return None
+        return self._look_up(f"asset {ticker}", f"/assets/{ticker}", {}, parsing.asset)
+
+    # ------------------------------------------------------------------------- sending orders
+
+    def place_order(
+        self,
+        ticker: str,
+        quantity: int,
+        side: Side,
+        *,
+        client_order_id: str,
+        order_type: str = "market",
+        time_in_force: str = "day",
+        stop_price: Decimal | None = None,
+    ) -> VenueOrder:
+        """Send one simple order, a market or a stop order in whole shares.
+
+        Raises:
+            UnknownParameter: before anything is sent, for example a price off the tick.
+            OrderRefused: nothing exists; see `OrderRefused.is_duplicate_client_id`.
+            OutcomeUnknown: it may exist, or what exists is not what was asked for.
+        """
+        return self._place(
+            OrderRequest(
+                ticker, quantity, side, client_order_id, order_type, time_in_force, stop_price
+            )
+        )
+
+    def place_bracket_order(
+        self,
+        ticker: str,
+        quantity: int,
+        *,
+        stop_price: Decimal,
+        client_order_id: str,
+        time_in_force: str = "gtc",
+    ) -> VenueOrder:
+        """Send a market buy that brings its protective stop along (order class OTO).
+
+        The stop is the only leg; it sleeps as ``held`` until the buy is filled completely. Buy
+        and stop share the time in force, so only ``gtc`` protects overnight. Raises like
+        `place_order`.
+        """
+        return self._place(
+            OrderRequest(
+                ticker,
+                quantity,
+                "buy",
+                client_order_id,
+                "market",
+                time_in_force,
+                attached_stop=stop_price,
+            )
+        )
+
+    def cancel_order(self, order_id: str) -> None:
+        """Ask for a cancel. Returning means the request was taken, not that the order is dead.
+
+        Raises `OrderRefused` when the venue will not (already filled, canceled or unknown) and
+        `OutcomeUnknown`; in every case the order's state is what `get_order` then says.
+        """
+        path = _order_path(order_id)
+        self._outcomes.write(
+            f"cancel of {order_id}", lambda: self._trading.delete(path), lambda _: None
+        )
+
+    def _place(self, request: OrderRequest) -> VenueOrder:
+        fields = request.fields()
+        placed = self._outcomes.write(
+            request.what, lambda: self._trading.post("/orders", fields), parsing.order
+        )
+        differences = request.differences(placed)
+        if differences:
+            raise OutcomeUnknown(request.what, f"order {placed.order_id}: {'; '.join(differences)}")
+        return placed
+
+    # ------------------------------------------------------------------------- reading orders
+
+    def get_order(self, order_id: str) -> VenueOrder | None:
+        """One order with its legs; None if the venue knows no such id."""
+        query = {"nested": "true"}
+        return self._look_up(f"order {order_id}", _order_path(order_id), query, parsing.order)
+
+    def get_order_by_client_id(self, client_order_id: str) -> VenueOrder | None:
+        """One order with its legs by our own id; None if the venue knows no such id (yet)."""
+        found = self._look_up(
+            f"order {client_order_id}",
+            "/orders:by_client_order_id",
+            {"client_order_id": client_order_id},
+            parsing.order,
+        )
+        if found is None or found.order_class == "simple" or found.legs:
+            return found
+        return self.get_order(found.order_id)
+
+    def list_orders(
+        self,
+        *,
+        status: str = "all",
+        after: datetime | None = None,
+        tickers: Sequence[str] | None = None,
+    ) -> tuple[VenueOrder, ...]:
+        """Orders with their legs, newest first, each id once.
+
+        ``status`` is ``all``, ``open`` or ``closed``. With ``after`` come all orders submitted at
+        that instant or later (a second earlier may be among them) and, for ``all``, whatever is
+        still open from before. The venue forgets a group in its nested list of open orders once
+        the entry is filled, so open orders are asked for flat as well, and a leg whose parent is
+        outside the answer stands at the top level.
+        """
+        if status not in ("all", "open", "closed"):
+            raise UnknownParameter("list_orders", [f"status {status!r} is unknown"])
+        if tickers is not None and not tickers:
+            return ()
+        listed = () if status == "open" else self._order_pages(status, after, tickers, nested=True)
+        if status == "open" or (status == "all" and after is not None):
+            listed += self._order_pages("open", None, tickers, nested=True)
+            listed += self._order_pages("open", None, tickers, nested=False)
+        return _each_once(listed)
+
+    def _order_pages(
+        self,
+        status: str,
+        after: datetime | None,
+        tickers: Sequence[str] | None,
+        *,
+        nested: bool,
+    ) -> tuple[VenueOrder, ...]:
+        query = {"status": status, "limit": str(ORDERS_A_PAGE), "direction": "desc"}
+        query["nested"] = "true" if nested else "false"
+        if tickers is not None:
+            query["symbols"] = ",".join(tickers)
+        if after is not None:
+            query["after"] = _stamp(after - OVERLAP)
+        found: dict[str, VenueOrder] = {}
+        while True:
+            page = self._read("orders", "/orders", query, parsing.orders)
+            fresh = [order for order in page if order.order_id not in found]
+            found |= {order.order_id: order for order in fresh}
+            if len(page) < ORDERS_A_PAGE:
+                return tuple(found.values())
+            stamps = [order.submitted_at for order in page if order.submitted_at is not None]
+            if not fresh or not stamps:
+                raise VenueUnavailable("orders", "the venue repeats a full page")
+            query["until"] = _stamp(min(stamps) + PAGE_OVERLAP)
+
+    def get_fills(self, *, after: datetime | None = None) -> tuple[VenueFill, ...]:
+        """Every fill, oldest first; with ``after`` those of that instant or later.
+
+        A second more than asked for may be among them: keep fills by ``activity_id``.
+        """
+        query = {"page_size": str(FILLS_A_PAGE), "direction": "asc"}
+        if after is not None:
+            query["after"] = _stamp(after - OVERLAP)
+        found: dict[str, VenueFill] = {}
+        while True:
+            page = self._read("fills", "/account/activities/FILL", query, parsing.fills)
+            fresh = {fill.activity_id: fill for fill in page if fill.activity_id not in found}
+            found |= fresh
+            if len(page) < FILLS_A_PAGE:
+                return tuple(sorted(found.values(), key=lambda fill: fill.at))
+            if not fresh:
+                raise VenueUnavailable("fills", "the venue repeats a full page")
+            query["page_token"] = page[-1].activity_id
+
+    # ---------------------------------------------------------------------------- market data
+
+    def latest_trades(self, tickers: Sequence[str]) -> dict[str, TradePrint]:
+        """The latest trade by ticker; a ticker that has none or is unknown is absent."""
+        return self._market_data.latest_trades(tickers)
+
+    def daily_bars(
+        self, tickers: Sequence[str], first: date, last: date, *, adjustment: str
+    ) -> dict[str, tuple[VenueBar, ...]]:
+        """Daily bars by ticker from ``first`` to ``last``, oldest first; absent if there are none.
+
+        ``adjustment`` is ``raw``, ``split``, ``dividend`` or ``all``. The unfinished bar of a
+        session that is going on is among them.
+        """
+        return self._market_data.daily_bars(tickers, first, last, adjustment=adjustment)
+
+    def splits(self, tickers: Sequence[str], first: date, last: date) -> tuple[Split, ...]:
+        """Forward and reverse splits with ex-dates from ``first`` to ``last``."""
+        return self._market_data.splits(tickers, first, last)
+
+    # ------------------------------------------------------------------------------ plumbing
+
+    def _read(
+        self, what: str, path: str, query: Mapping[str, str], parse: Callable[[object], T]
+    ) -> T:
+        return self._outcomes.read(what, lambda: self._trading.get(path, dict(query)), parse)
+
+    def _look_up(
+        self, what: str, path: str, query: Mapping[str, str], parse: Callable[[object], T]
+    ) -> T | None:
+        return self._outcomes.look_up(what, lambda: self._trading.get(path, dict(query)), parse)
+
+
+C = TypeVar("C", bound=RESTClient)
+
+
+def _hardened(client: C, adapter: HardenedAdapter) -> C:
+    """Take retries, proxies and free addresses away from an alpaca-py client.
+
+    alpaca-py offers no parameter for any of the three, so its attributes are set.
+    """
+    client._retry = 0  # noqa: SLF001
+    session = client._session  # noqa: SLF001
+    session.trust_env = False
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return client
+
+
+def _require_origin(url: str, *, data: bool) -> bool:
+    """Whether ``url`` is Alpaca's (else it is loopback); raises `HostRefused` for anything else."""
+    require_allowed_host(url, data=data)
+    scheme, _, rest = url.partition("://")
+    if any(mark in rest for mark in "/?"):
+        raise HostRefused(url)
+    return scheme == "https"
+
+
+def _require_usable_keys(api_key: str, secret_key: str, *, paper: bool) -> None:
+    names = ["api_key", "secret_key"]
+    if not api_key or not secret_key:
+        raise KeysMissing(names)
+    if not _KEY.fullmatch(api_key) or not _KEY.fullmatch(secret_key):
+        raise KeysMissing(names, "hold a blank or a control character")
+    if paper and api_key.startswith("AK"):
+        raise KeysMissing(names, "belong to a live account")
+
+
+def _order_path(order_id: str) -> str:
+    if not _ORDER_ID.fullmatch(order_id):
+        raise UnknownParameter("order id", [f"{order_id!r} is not one of the venue's"])
+    return f"/orders/{order_id}"
+
+
+def _stamp(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _each_once(orders: Sequence[VenueOrder]) -> tuple[VenueOrder, ...]:
+    """Each order once, newest first; a leg that is shown under its parent only there."""
+    legs = {leg.order_id for order in orders for leg in order.legs}
+    found: dict[str, VenueOrder] = {}
+    for order in orders:
+        if order.order_id not in legs:
+            found.setdefault(order.order_id, order)
+    return tuple(sorted(found.values(), key=_age, reverse=True))
+
+
+def _age(order: VenueOrder) -> datetime:
+    return order.submitted_at or order.created_at or datetime.max.replace(tzinfo=UTC)

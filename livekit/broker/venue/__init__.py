@@ -1,0 +1,12 @@
+"""The simulated venue: one broker that speaks Alpaca's HTTP and JSON over historical daily bars.
+
+::
+
+    engine/        the exchange and the account: a deterministic state machine, no file, no HTTP
+    api.py         one function from a request to an answer, in Alpaca's shapes
+    http.py        a thin face over it on loopback; transport.py carries the same calls in process
+    book.py        the file it remembers itself by; ledger.py reads that file and nothing else
+    session.py     the owner: opens a profile's venue for the length of a command
+
+Its clock moves only when told. Money it shows is SIMULATED; nothing here reaches a market.
+"""

@@ -1,0 +1,192 @@
+"""The venue's file: an SQLite database that a restarted venue continues from, also after SIGKILL.
+
+Every mutating request and every move of the clock is one transaction that writes only the rows that
+changed. The file names what made it (seed, fill model, cash, price file …); a book is never
+continued under other settings. One process at a time holds it, by a lock file beside it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from livekit.broker.venue.engine.history import PriceHistory
+from livekit.broker.venue.engine.records import Activity, EquityPoint, Event, Order, Position
+from livekit.broker.venue.engine.settings import VenueSettings
+from livekit.broker.venue.engine.state import VenueState
+from livekit.broker.venue.rows import columns, create_table, from_row, to_row
+from livekit.errors import BadInput, LockHeld
+
+__all__ = ["SCHEMA_VERSION", "Book"]
+
+SCHEMA_VERSION = "1"
+TABLES: dict[str, tuple[type, str]] = {
+    "orders": (Order, "order_id"),
+    "positions": (Position, "ticker"),
+    "activities": (Activity, "number"),
+    "closes": (EquityPoint, "session"),
+    "events": (Event, "number"),
+}
+IDENTITY = (
+    "seed",
+    "fill_model",
+    "opening_cash_usd",
+    "slippage_pct",
+    "entry_slippage_pct",
+    "prices",
+)
+
+
+class Book:
+    """An open venue file. Use it as a context manager; closing it frees the lock."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._lock = FileLock(f"{path}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise LockHeld(f"the simulated venue's book {path}") from None
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._clock: datetime | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and free the lock."""
+        self._db.close()
+        self._lock.release()
+
+    def open_state(
+        self, settings: VenueSettings, history: PriceHistory, start: datetime
+    ) -> VenueState:
+        """Continue the book, or begin it with an empty account and its clock at ``start``.
+
+        Raises `BadInput` when the file is no venue book or belongs to a venue of other settings.
+        """
+        try:
+            written = self._read_values()
+            if not written:
+                return self._begin(settings, history, start)
+            self._require_same(written, identity(settings, history))
+            return self._continue(written)
+        except sqlite3.DatabaseError as error:
+            raise BadInput(self.path, f"is not a book of the simulated venue ({error})") from error
+
+    def _read_values(self) -> dict[str, str]:
+        with closing(self._db.execute("SELECT name FROM sqlite_master WHERE name = 'state'")) as c:
+            if c.fetchone() is None:
+                return {}
+        return dict(self._db.execute("SELECT key, value FROM state").fetchall())
+
+    def _begin(self, settings: VenueSettings, history: PriceHistory, start: datetime) -> VenueState:
+        state = VenueState(start, settings.cash_usd, settings.cash_usd, start)
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
+        for name, (kind, key) in TABLES.items():
+            self._db.execute(create_table(name, kind, key))
+        self._write_values(
+            identity(settings, history)
+            | {"schema_version": SCHEMA_VERSION, "created_at": start.isoformat()}
+            | _moving(state)
+        )
+        self._db.execute("COMMIT")
+        return state
+
+    def _require_same(self, written: Mapping[str, str], expected: Mapping[str, str]) -> None:
+        if written.get("schema_version") != SCHEMA_VERSION:
+            version = written.get("schema_version")
+            raise BadInput(self.path, f"book of version {version}, expected {SCHEMA_VERSION}")
+        for name in IDENTITY:
+            if written.get(name) != expected[name]:
+                raise BadInput(
+                    self.path,
+                    f"belongs to another venue: its {name} is {written.get(name)}, "
+                    f"the profile says {expected[name]}",
+                )
+
+    def _continue(self, written: Mapping[str, str]) -> VenueState:
+        orders = sorted(self._read("orders"), key=lambda order: order.number)
+        (count,) = self._db.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
+        return VenueState(
+            clock=datetime.fromisoformat(written["clock"]),
+            cash_usd=Decimal(written["cash_usd"]),
+            opening_cash_usd=Decimal(written["opening_cash_usd"]),
+            created_at=datetime.fromisoformat(written["created_at"]),
+            orders={order.order_id: order for order in orders},
+            positions={row.ticker: row for row in self._read("positions")},
+            activities=sorted(self._read("activities"), key=lambda row: row.number),
+            closes=sorted(self._read("closes"), key=lambda row: row.session),
+            event_count=int(count),
+        )
+
+    def _read(self, table: str) -> list[Any]:
+        kind, _ = TABLES[table]
+        names = ", ".join(columns(kind))
+        rows = self._db.execute(f"SELECT {names} FROM {table}")  # noqa: S608 - our own names
+        return [from_row(kind, row) for row in rows]
+
+    def save(self, state: VenueState) -> None:
+        """Write what changed since the last save; nothing is written when nothing changed."""
+        if not state.is_changed and state.clock == self._clock:
+            return
+        changes = state.changes()
+        self._db.execute("BEGIN IMMEDIATE")
+        self._insert("orders", changes.orders)
+        self._insert("positions", changes.positions)
+        self._insert("activities", changes.activities)
+        self._insert("closes", changes.closes)
+        self._insert("events", changes.events)
+        gone = [(ticker,) for ticker in changes.gone]
+        self._db.executemany("DELETE FROM positions WHERE ticker = ?", gone)
+        self._write_values(_moving(state))
+        self._db.execute("COMMIT")
+        state.mark_saved()
+        self._clock = state.clock
+
+    def _insert(self, table: str, records: tuple[Any, ...]) -> None:
+        if not records:
+            return
+        kind, _ = TABLES[table]
+        marks = ", ".join("?" * len(columns(kind)))
+        statement = f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
+        self._db.executemany(statement, [to_row(record) for record in records])
+
+    def _write_values(self, values: Mapping[str, str]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", list(values.items()))
+
+
+def identity(settings: VenueSettings, history: PriceHistory) -> dict[str, str]:
+    """What a book belongs to."""
+    return {
+        "seed": str(settings.seed),
+        "fill_model": settings.fill_model,
+        "opening_cash_usd": f"{settings.cash_usd:f}",
+        "slippage_pct": repr(settings.slippage_pct),
+        "entry_slippage_pct": repr(settings.entry_slippage_pct),
+        "prices": history.sha256,
+    }
+
+
+def _moving(state: VenueState) -> dict[str, str]:
+    return {"clock": state.clock.isoformat(), "cash_usd": f"{state.cash_usd:f}"}

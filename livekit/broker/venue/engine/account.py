@@ -1,0 +1,143 @@
+"""Money and shares of the account: marks, margin, buying power, what open orders hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livekit.broker.venue.engine.market import Market
+from livekit.broker.venue.engine.records import EquityPoint, Position
+from livekit.broker.venue.engine.state import VenueState
+
+__all__ = ["AccountView", "PositionView", "account_view", "held_for_orders", "position_view"]
+
+MULTIPLIER = 4
+INITIAL_MARGIN = Decimal("0.5")  # Regulation T
+MAINTENANCE_MARGIN = Decimal("0.25")  # FINRA minimum for long stock
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """The account at an instant, USD.
+
+    ``buying_power_usd`` is 4 × (equity − maintenance margin) − open buys. With the margin at a
+    quarter of the long market value a purchase lowers it by exactly its cost, a sale adds only
+    when it fills, and a working buy counts at its reserve price.
+    """
+
+    cash_usd: Decimal
+    equity_usd: Decimal
+    last_equity_usd: Decimal
+    long_market_value_usd: Decimal
+    last_long_market_value_usd: Decimal
+    open_buys_usd: Decimal
+
+    @property
+    def maintenance_margin_usd(self) -> Decimal:
+        """A quarter of the long market value."""
+        return MAINTENANCE_MARGIN * self.long_market_value_usd
+
+    @property
+    def initial_margin_usd(self) -> Decimal:
+        """Half of the long market value."""
+        return INITIAL_MARGIN * self.long_market_value_usd
+
+    @property
+    def buying_power_usd(self) -> Decimal:
+        """What may still be bought."""
+        free = MULTIPLIER * (self.equity_usd - self.maintenance_margin_usd)
+        return max(Decimal(0), free - self.open_buys_usd)
+
+    @property
+    def regt_buying_power_usd(self) -> Decimal:
+        """What may still be bought and kept overnight."""
+        free = 2 * (self.equity_usd - self.initial_margin_usd)
+        return max(Decimal(0), free - self.open_buys_usd)
+
+    @property
+    def non_marginable_buying_power_usd(self) -> Decimal:
+        """Cash that no open buy has a claim on."""
+        return max(Decimal(0), self.cash_usd - self.open_buys_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """A position at an instant. Prices and amounts in USD; None without a last trade."""
+
+    position: Position
+    available: int
+    price: Decimal | None
+    last_close: Decimal | None
+
+    @property
+    def market_value_usd(self) -> Decimal | None:
+        """Shares at the last trade."""
+        return None if self.price is None else self.price * self.position.qty
+
+
+def held_for_orders(state: VenueState, ticker: str) -> int:
+    """Shares that working sell orders hold; a leg still ``held`` holds none."""
+    return sum(
+        order.remaining
+        for order in state.working_on(ticker)
+        if order.side == "sell" and order.status != "held"
+    )
+
+
+def available(state: VenueState, ticker: str) -> int:
+    """Shares that a new sell could use."""
+    return max(0, state.held(ticker) - held_for_orders(state, ticker))
+
+
+def position_view(state: VenueState, market: Market, ticker: str) -> PositionView | None:
+    """The position of ``ticker`` now, or None if nothing is held."""
+    position = state.positions.get(ticker)
+    if position is None or not position.qty:
+        return None
+    return PositionView(
+        position,
+        available(state, ticker),
+        market.mark(ticker, state.clock),
+        market.previous_close(ticker, state.clock),
+    )
+
+
+def _long_market_value(state: VenueState, market: Market) -> Decimal:
+    return sum(
+        (
+            (position.qty + position.fraction_due)
+            * (market.mark(ticker, state.clock) or position.average_entry_price)
+            for ticker, position in state.positions.items()
+        ),
+        Decimal(0),
+    )
+
+
+def account_view(state: VenueState, market: Market) -> AccountView:
+    """The account now."""
+    value = _long_market_value(state, market)
+    last = state.closes[-1] if state.closes else None
+    return AccountView(
+        state.cash_usd,
+        state.cash_usd + value,
+        last.equity_usd if last else state.opening_cash_usd,
+        value,
+        last.long_market_value_usd if last else Decimal(0),
+        sum((open_buy_usd for open_buy_usd in _open_buys(state)), Decimal(0)),
+    )
+
+
+def _open_buys(state: VenueState) -> list[Decimal]:
+    return [
+        order.remaining * order.reserve_price
+        for orders in state.working.values()
+        for order in orders.values()
+        if order.side == "buy"
+    ]
+
+
+def close_of_day(state: VenueState, market: Market) -> EquityPoint:
+    """The account at the close of the clock's session."""
+    value = _long_market_value(state, market)
+    day = market.phase(state.clock).day
+    return EquityPoint(day, state.cash_usd + value, state.cash_usd, value)

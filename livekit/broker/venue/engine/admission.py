@@ -1,0 +1,158 @@
+"""Whether a well-formed order fits the market and the account now: the refusals of the exchange."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from livekit.broker.venue.engine.account import account_view, available, held_for_orders
+from livekit.broker.venue.engine.market import Market
+from livekit.broker.venue.engine.order_request import OrderRequest
+from livekit.broker.venue.engine.records import CENT, Order
+from livekit.broker.venue.engine.refusals import Refusal, forbidden, invalid, unprocessable
+from livekit.broker.venue.engine.settings import VenueSettings
+from livekit.broker.venue.engine.state import VenueState
+
+__all__ = ["admit", "insufficient_qty", "require_stop_beyond_market", "reserve_price"]
+
+CHEAP = Decimal(50)
+COLLAR_CHEAP = Decimal("1.04")
+COLLAR = Decimal("1.025")
+
+
+def collared(price: Decimal) -> Decimal:
+    """The highest price at which a market buy is charged: 4 % up below $50, 2.5 % from there."""
+    return price * (COLLAR_CHEAP if price < CHEAP else COLLAR)
+
+
+def reserve_price(request: OrderRequest, price: Decimal | None) -> Decimal:
+    """What a buy is charged against buying power per share, USD."""
+    reference = request.limit_price
+    if reference is None:
+        reference = collared(request.stop_price or price or Decimal(0))
+    return reference
+
+
+def admit(
+    state: VenueState, market: Market, settings: VenueSettings, request: OrderRequest
+) -> Decimal | None:
+    """Refuse what Alpaca would refuse; returns the market price (None if never traded).
+
+    The client id is looked at first, so that a repeated request learns that its order exists
+    however the market has moved since.
+    """
+    if request.client_order_id in state.by_client_id:
+        raise invalid("client_order_id must be unique")
+    if not market.is_listed(request.symbol, state.clock):
+        raise unprocessable(f'asset "{request.symbol}" not found')
+    price = market.mark(request.symbol, state.clock)
+    if price is not None:
+        require_stop_beyond_market(request, price)
+        _check_legs(request, price)
+    if request.order_class == "simple":
+        _check_wash_trade(state, settings, request)
+    if request.side == "sell":
+        _check_shares(state, request)
+    else:
+        _check_buying_power(state, market, request, price)
+    return price
+
+
+def require_stop_beyond_market(request: OrderRequest, price: Decimal) -> None:
+    """Refuse a sell stop at or above the market price, and a buy stop at or below it."""
+    stop = request.stop_price
+    if stop is None:
+        return
+    facts = {"market_price": f"{price:f}", "stop_price": f"{stop:f}"}
+    if request.side == "sell" and stop >= price:
+        raise unprocessable("stop price must be less than current price", **facts)
+    if request.side == "buy" and stop <= price:
+        raise unprocessable("stop price must be greater than current price", **facts)
+
+
+def _check_legs(request: OrderRequest, price: Decimal) -> None:
+    base = price if request.limit_price is None else request.limit_price
+    down, up = min(base, price), max(base, price)
+    if request.side == "buy":
+        _check_leg("stop_loss.stop_price", request.stop_loss_price, below=down)
+        _check_leg("take_profit.limit_price", request.take_profit_price, above=up)
+    else:
+        _check_leg("stop_loss.stop_price", request.stop_loss_price, above=up)
+        _check_leg("take_profit.limit_price", request.take_profit_price, below=down)
+
+
+def _check_leg(
+    name: str,
+    leg: Decimal | None,
+    *,
+    below: Decimal | None = None,
+    above: Decimal | None = None,
+) -> None:
+    if leg is None:
+        return
+    if below is not None and leg > below - CENT:
+        raise unprocessable(f"{name} must be <= base_price - 0.01", base_price=f"{below:f}")
+    if above is not None and leg < above + CENT:
+        raise unprocessable(f"{name} must be >= base_price + 0.01", base_price=f"{above:f}")
+
+
+def _check_wash_trade(state: VenueState, settings: VenueSettings, request: OrderRequest) -> None:
+    for order in state.working_on(request.symbol):
+        if order.side == request.side:
+            continue
+        if order.parent_id is not None and not settings.resting_leg_blocks_opposite:
+            continue
+        reason = _wash_reason(order, request)
+        if reason:
+            raise forbidden(
+                "potential wash trade detected. use complex orders",
+                existing_order_id=order.order_id,
+                reject_reason=reason,
+            )
+
+
+def _wash_reason(order: Order, request: OrderRequest) -> str | None:
+    if "limit" not in order.type or "limit" not in request.type:
+        kind = request.type if "limit" in order.type else order.type
+        return f"opposite side {kind} order exists"
+    prices = (order.limit_price, request.limit_price)
+    buy, sell = prices if order.side == "buy" else prices[::-1]
+    crossing = buy is not None and sell is not None and buy >= sell
+    return "opposite side limit order exists" if crossing else None
+
+
+def _check_shares(state: VenueState, request: OrderRequest) -> None:
+    if not state.held(request.symbol):
+        raise forbidden("account is not allowed to short")
+    free = available(state, request.symbol)
+    if request.qty > free:
+        raise insufficient_qty(state, request.symbol, request.qty, free)
+
+
+def insufficient_qty(state: VenueState, symbol: str, requested: int, free: int) -> Refusal:
+    """The refusal of a sell beyond the shares that no order holds."""
+    holders = [
+        order.order_id
+        for order in state.working_on(symbol)
+        if order.side == "sell" and order.status != "held"
+    ]
+    return forbidden(
+        f"insufficient qty available for order (requested: {requested}, available: {free})",
+        available=str(free),
+        existing_qty=str(state.held(symbol)),
+        held_for_orders=str(held_for_orders(state, symbol)),
+        symbol=symbol,
+        related_orders=holders,
+    )
+
+
+def _check_buying_power(
+    state: VenueState, market: Market, request: OrderRequest, price: Decimal | None
+) -> None:
+    cost = request.qty * reserve_price(request, price)
+    power = account_view(state, market).buying_power_usd
+    if cost > power:
+        raise forbidden(
+            "insufficient buying power",
+            buying_power=f"{power:.2f}",
+            cost_basis=f"{cost:.2f}",
+        )

@@ -1,0 +1,173 @@
+"""The engine: orders in, time forward, everything else follows.
+
+A request changes the book at the clock's instant. `Engine.advance` moves the clock and processes on
+the way, in time order, every instant at which something happens: 04:00 (splits; queued stops and
+limits become ``new``), the steps of the price path, the close (day orders expire), 16:15 (GTC
+orders end after 90 days), cancels that take effect and the rest of partial fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+from livekit.broker.venue.engine.account import close_of_day
+from livekit.broker.venue.engine.admission import admit
+from livekit.broker.venue.engine.fills import Step, fill_model
+from livekit.broker.venue.engine.history import PriceHistory, day_times
+from livekit.broker.venue.engine.lifecycle import Lifecycle
+from livekit.broker.venue.engine.market import Market
+from livekit.broker.venue.engine.order_request import parse_order, refused_symbol
+from livekit.broker.venue.engine.records import Order
+from livekit.broker.venue.engine.refusals import Refusal, invalid
+from livekit.broker.venue.engine.replacing import replacement
+from livekit.broker.venue.engine.settings import VenueSettings
+from livekit.broker.venue.engine.splits import apply_splits, pay_fractions
+from livekit.broker.venue.engine.state import VenueState
+from livekit.sessions import exchange_time, next_session, session_on_or_after
+
+__all__ = ["Engine"]
+
+Boundary = tuple[datetime, Callable[[date], None]]
+LOW_STEP, HIGH_STEP, CLOSE_STEP = 1, 2, 3
+
+
+class Engine:
+    """One exchange with one account. Not thread-safe; nothing in it reads a clock or a file."""
+
+    def __init__(self, history: PriceHistory, settings: VenueSettings, state: VenueState) -> None:
+        self.settings = settings
+        self.state = state
+        fills = fill_model(settings)
+        self.market = Market(history, fills.indicative)
+        self.orders = Lifecycle(state, self.market, fills, settings)
+        self._arrived: list[Order] = []
+        self._boundaries = self._boundaries_after(state.clock)
+        self._next = next(self._boundaries)
+
+    @classmethod
+    def new(cls, history: PriceHistory, settings: VenueSettings, start: datetime) -> Engine:
+        """An engine with an empty account whose clock stands at ``start`` (aware UTC)."""
+        cash = settings.cash_usd
+        return cls(history, settings, VenueState(start, cash, cash, start))
+
+    @property
+    def now(self) -> datetime:
+        """The venue's clock."""
+        return self.state.clock
+
+    # ------------------------------------------------------------------------------- requests
+
+    def submit(self, body: dict[str, Any]) -> Order:
+        """Accept an order or raise `Refusal`; `settle` then lets it meet the market."""
+        try:
+            request = parse_order(body)
+            price = admit(self.state, self.market, self.settings, request)
+        except Refusal as refusal:
+            ticker, client_id = refused_symbol(body)
+            self.state.log_refusal(ticker, client_id, refusal)
+            raise
+        order = self.orders.accept(request, price)
+        self._arrived.append(order)
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Request the cancel of an order; raises `Refusal` when its status forbids it."""
+        self.orders.request_cancel(order)
+
+    def replace(self, order: Order, body: dict[str, Any]) -> Order:
+        """Replace an order by a new one; raises `Refusal` when that is not possible."""
+        request = replacement(self.state, self.market, order, body)
+        new = self.orders.replace_with(order, request)
+        self._arrived.append(new)
+        return new
+
+    def settle(self) -> None:
+        """Let the orders that arrived meet the market, after their answers were written."""
+        arrived, self._arrived = self._arrived, []
+        for order in arrived:
+            if order.is_terminal or not self.market.phase(self.now).is_open:
+                continue
+            if order.status == "pending_new":
+                self.orders.open_for_trading(order)
+            price = self.orders.path_price(order.ticker)
+            if price is not None:
+                self.orders.match(order, Step(price))
+
+    # ----------------------------------------------------------------------------------- time
+
+    def advance(self, to: datetime) -> None:
+        """Move the clock to ``to`` (aware), processing what happens on the way.
+
+        Raises `Refusal` when ``to`` lies before the clock.
+        """
+        if to < self.now:
+            raise invalid("the clock never goes back")
+        self.settle()
+        while (due := self._next_due()) <= to:
+            self.state.clock = due
+            self._wake(due)
+            while self._next[0] <= due:
+                self._next[1](exchange_time(due).date())
+                self._next = next(self._boundaries)
+        self.state.clock = to
+
+    def _next_due(self) -> datetime:
+        return min((self._next[0], *self.state.timers.values()))
+
+    def _wake(self, due: datetime) -> None:
+        waiting = [self.state.orders[key] for key, at in self.state.timers.items() if at <= due]
+        for order in sorted(waiting, key=lambda order: order.number):
+            self.orders.wake(order)
+
+    def _boundaries_after(self, instant: datetime) -> Iterator[Boundary]:
+        session = session_on_or_after(exchange_time(instant).date())
+        while True:
+            times = day_times(session)
+            steps: tuple[Boundary, ...] = (
+                (times.dawn, self._dawn),
+                (times.open, self._open),
+                (times.low, lambda day: self._move(day, LOW_STEP)),
+                (times.high, lambda day: self._move(day, HIGH_STEP)),
+                (times.close, self._close),
+                (times.ageing, self._age),
+            )
+            yield from (step for step in steps if step[0] > instant)
+            session = next_session(session)
+
+    def _dawn(self, _day: date) -> None:
+        apply_splits(self.orders)
+        for order in self.state.working_orders():
+            if order.status == "accepted" and order.type != "market":
+                order.submitted_at = self.now
+                self.orders.open_for_trading(order)
+
+    def _open(self, day: date) -> None:
+        pay_fractions(self.orders)
+        for order in self.state.working_orders():
+            if order.status == "accepted":
+                self.orders.open_for_trading(order)
+        for order in self.state.working_orders():
+            path = self.market.path(order.ticker, day)
+            if path is not None:
+                self.orders.match(order, Step(path[0]))
+
+    def _move(self, day: date, step: int) -> None:
+        for order in self.state.working_orders():
+            path = self.market.path(order.ticker, day)
+            if path is not None and order.resume_at is None:
+                self.orders.match(order, Step(path[step], came_from=path[step - 1]))
+
+    def _close(self, day: date) -> None:
+        self._move(day, CLOSE_STEP)
+        for order in self.state.working_orders():
+            ends = order.expires_at is not None and order.expires_at <= self.now
+            if order.time_in_force == "day" and ends and not order.is_terminal:
+                self.orders.expire(order)
+        self.state.closes.append(close_of_day(self.state, self.market))
+
+    def _age(self, _day: date) -> None:
+        for order in self.state.working_orders():
+            if order.expires_at is not None and order.expires_at <= self.now:
+                self.orders.cancel(order)

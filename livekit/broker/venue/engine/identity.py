@@ -1,0 +1,31 @@
+"""Ids and chances that depend on what they belong to, never on what came before.
+
+Everything is a hash of (seed, name, number): a repeated or an extra request changes no other
+order's id and no other order's luck.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from uuid import UUID
+
+__all__ = ["asset_id", "chance", "server_id"]
+
+
+def _digest(size: int, *parts: object) -> bytes:
+    return blake2b("\x1f".join(map(str, parts)).encode(), digest_size=size).digest()
+
+
+def server_id(seed: int, name: str, number: object = 0) -> str:
+    """A version-4 UUID for (seed, name, number)."""
+    return str(UUID(bytes=_digest(16, "id", seed, name, number), version=4))
+
+
+def asset_id(ticker: str) -> str:
+    """The asset id of a ticker, the same in every book."""
+    return str(UUID(bytes=_digest(16, "asset", ticker), version=4))
+
+
+def chance(seed: int, name: str, number: object) -> float:
+    """A number in [0, 1) for (seed, name, number)."""
+    return int.from_bytes(_digest(8, "chance", seed, name, number)) / 2**64

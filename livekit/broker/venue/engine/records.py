@@ -1,0 +1,173 @@
+"""The rows of the book. Orders and positions change; activities and events are only ever added.
+
+Shares are whole numbers: no asset of this venue is fractionable. Prices and cash are `Decimal` USD,
+instants aware UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+__all__ = ["Activity", "EquityPoint", "Event", "Order", "Position", "tick_of"]
+
+TERMINAL = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+CENT = Decimal("0.01")
+SUB_DOLLAR_TICK = Decimal("0.0001")
+
+
+def tick_of(price: Decimal) -> Decimal:
+    """The smallest price step: $0.01 from $1, $0.0001 below."""
+    return CENT if price >= 1 else SUB_DOLLAR_TICK
+
+
+def floor_to_tick(price: Decimal) -> Decimal:
+    """``price`` rounded down to its tick."""
+    return price.quantize(tick_of(price), rounding=ROUND_DOWN)
+
+
+def to_cents(amount: Decimal) -> Decimal:
+    """``amount`` in whole cents, half to even."""
+    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(slots=True)
+class Order:
+    """An order of any class, parent or leg.
+
+    ``elected`` marks a stop that has triggered; ``reserve_price`` is what a buy is charged against
+    buying power per share; ``resume_at`` is when the rest of a partial fill is looked at again and
+    ``cancel_due`` when a requested cancel takes effect.
+    """
+
+    order_id: str
+    number: int
+    client_order_id: str
+    ticker: str
+    side: str
+    type: str
+    time_in_force: str
+    order_class: str
+    qty: int
+    status: str
+    created_at: datetime
+    submitted_at: datetime
+    updated_at: datetime
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    extended_hours: bool = False
+    parent_id: str | None = None
+    expires_at: datetime | None = None
+    filled_qty: int = 0
+    filled_usd: Decimal = Decimal(0)
+    fill_count: int = 0
+    filled_at: datetime | None = None
+    canceled_at: datetime | None = None
+    expired_at: datetime | None = None
+    failed_at: datetime | None = None
+    replaced_at: datetime | None = None
+    replaced_by: str | None = None
+    replaces: str | None = None
+    elected: bool = False
+    reserve_price: Decimal = Decimal(0)
+    resume_at: datetime | None = None
+    cancel_due: datetime | None = None
+
+    @property
+    def remaining(self) -> int:
+        """Shares that are not filled."""
+        return self.qty - self.filled_qty
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.status in TERMINAL
+
+    @property
+    def filled_average_price(self) -> Decimal | None:
+        """Mean price of its fills, USD a share."""
+        return self.filled_usd / self.filled_qty if self.filled_qty else None
+
+
+@dataclass(slots=True)
+class Position:
+    """Shares held. ``cost_usd`` is what they cost; ``fraction_due`` shares await cash in lieu."""
+
+    ticker: str
+    qty: int = 0
+    cost_usd: Decimal = Decimal(0)
+    fraction_due: Decimal = Decimal(0)
+
+    @property
+    def average_entry_price(self) -> Decimal:
+        """Cost of a share held, USD."""
+        return self.cost_usd / self.qty if self.qty else Decimal(0)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is held and nothing is owed."""
+        return not self.qty and not self.fraction_due
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An account activity: ``FILL`` from a trade, ``SPLIT`` and ``CIL`` from a split."""
+
+    number: int
+    activity_id: str
+    kind: str
+    at: datetime
+    ticker: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    net_usd: Decimal
+    order_id: str | None = None
+    order_status: str | None = None
+    cumulative_qty: int = 0
+    leaves_qty: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """The account at a session's close, USD."""
+
+    session: date
+    equity_usd: Decimal
+    cash_usd: Decimal
+    long_market_value_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log: the facts of the order after it, and the position after it.
+
+    ``kind`` is one of accepted, refused, new, activated, filled, cancel_requested, canceled,
+    expired, replaced, adjusted, split or cash_in_lieu. Position and live sell cover of a ticker
+    follow from the log alone: the last facts of each order, and the last position.
+    """
+
+    number: int
+    at: datetime
+    kind: str
+    ticker: str
+    order_id: str | None = None
+    client_order_id: str | None = None
+    parent_id: str | None = None
+    side: str | None = None
+    type: str | None = None
+    order_class: str | None = None
+    status: str | None = None
+    qty: int | None = None
+    filled_qty: int | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    fill_qty: int | None = None
+    fill_price: Decimal | None = None
+    position: int | None = None
+    cash_usd: Decimal | None = None
+    ratio: str | None = None
+    http_status: int | None = None
+    code: int | None = None
+    message: str | None = None

@@ -1,0 +1,77 @@
+"""Dataclasses as SQLite rows: decimals and instants as text, everything else as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import fields
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+__all__ = ["columns", "create_table", "from_row", "to_row"]
+
+Record = TypeVar("Record")
+
+SQL_TYPES = {int: "INTEGER", bool: "INTEGER", float: "REAL"}
+READERS: dict[type, Callable[[Any], Any]] = {
+    Decimal: Decimal,
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    bool: bool,
+}
+
+
+@cache
+def _types(kind: Hashable) -> dict[str, tuple[type, bool]]:
+    """For each field its type, and whether it may be None."""
+    hints = get_type_hints(kind)
+    found = {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        hint = hints[item.name]
+        choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        plain = next(choice for choice in choices if choice is not type(None))
+        found[item.name] = (plain, len(choices) > 1)
+    return found
+
+
+def columns(kind: type) -> tuple[str, ...]:
+    """Column names of a record type, in the order of its fields."""
+    return tuple(_types(kind))
+
+
+def create_table(name: str, kind: type, key: str) -> str:
+    """The statement that creates the strict table of a record type."""
+    parts = [
+        f"{column} {SQL_TYPES.get(plain, 'TEXT')}{'' if optional else ' NOT NULL'}"
+        f"{' PRIMARY KEY' if column == key else ''}"
+        for column, (plain, optional) in _types(kind).items()
+    ]
+    return f"CREATE TABLE {name} ({', '.join(parts)}) STRICT"
+
+
+def to_row(record: Any) -> tuple[Any, ...]:
+    """The values of a record, in the order of its columns."""
+    return tuple(_write(getattr(record, name)) for name in _types(type(record)))
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+@cache
+def _readers(kind: Hashable) -> tuple[Callable[[Any], Any] | None, ...]:
+    return tuple(READERS.get(plain) for plain, _ in _types(kind).values())
+
+
+def from_row(kind: type[Record], row: tuple[Any, ...]) -> Record:
+    """The record that ``row`` was written from."""
+    return kind(
+        *(
+            reader(value) if reader is not None and value is not None else value
+            for reader, value in zip(_readers(kind), row, strict=True)
+        )
+    )

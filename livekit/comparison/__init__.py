@@ -1,0 +1,1 @@
+"""The books compared: live against simulated, primary against shadow. Pure."""

@@ -1,0 +1,10 @@
+"""The daily earnings reports: pages in, graded candidates out.
+
+`parse_report` reads one page and says how far it understood it. `scoring` computes the scores that
+such a page prints, `earnings` finds the session a filing moved, and `writer` makes pages of the
+demo from real prices, which are then parsed like any other.
+"""
+
+from livekit.reports.parser import parse_report
+
+__all__ = ["parse_report"]

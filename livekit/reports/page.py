@@ -1,0 +1,239 @@
+"""From the bytes of a report to a checked tree of text, or a typed refusal.
+
+Everything that could make a page read only in part is refused here: a page is a whole HTML file
+in UTF-8, or it is `BadInput`. Limits keep a hostile file from costing time or memory: its size is
+checked before it is read, the number of tags before it is parsed, the depth by the parser.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8, getincrementaldecoder
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree, html
+from lxml.html import HtmlElement
+
+from livekit.errors import BadInput
+
+__all__ = ["Block", "Leaf", "Page", "read_bytes", "read_page"]
+
+MAX_BYTES = 20_000_000
+MAX_TAGS = 100_000  # real pages have a few thousand
+MAX_TEXT = 10_000  # characters of one text; the longest paragraph of a real page has a tenth
+_HEAD_BYTES = 2_000
+_TAIL_BYTES = 100_000
+_CHUNK_BYTES = 1_000_000
+_LONGEST_ROW = 12  # texts
+
+_UNSEEN = frozenset({"script", "style", "template", "noscript", "title", "meta", "link"})
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_OPENING = re.compile(rb"(<!doctype\s+html|<html)\b", re.IGNORECASE)
+_CLOSING = b"</html>"
+_BLANK = re.compile(rb"\s*")
+_UTF8 = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """An element that contains text: leaves ``start`` to ``stop`` (exclusive) of the page."""
+
+    tag: str
+    parent: Block | None
+    start: int
+    stop: int = 0
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def holds(self, index: int) -> bool:
+        """Whether the leaf at ``index`` lies inside."""
+        return self.start <= index < self.stop
+
+    def outwards(self) -> Iterator[Block]:
+        """This block, its parent, and so on to the body."""
+        block: Block | None = self
+        while block is not None:
+            yield block
+            block = block.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One run of visible text, spaces collapsed, and the element it stands in."""
+
+    index: int
+    text: str
+    block: Block
+
+
+@dataclass(slots=True)
+class Page:
+    """The visible text of a report in reading order, and what it hides from a reader."""
+
+    title: str
+    hidden: list[str] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
+
+    def inside(self, block: Block) -> list[Leaf]:
+        """The leaves of ``block`` in reading order."""
+        return self.leaves[block.start : block.stop]
+
+    def beside(self, leaf: Leaf) -> list[Leaf]:
+        """The other texts of the leaf's row; none when the row is too long to belong together."""
+        row = self.row_of(leaf)
+        texts = self.inside(row) if len(row) <= _LONGEST_ROW else []
+        return [other for other in texts if other is not leaf]
+
+    def row_of(self, leaf: Leaf) -> Block:
+        """The smallest block around ``leaf`` that holds other text too."""
+        return next((block for block in leaf.block.outwards() if len(block) > 1), leaf.block)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes; raises `BadInput` when it is absent, empty or larger than 20 MB."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise BadInput(path, f"report has {size:,} bytes, at most {MAX_BYTES:,} are read")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(path, f"report cannot be read ({error.strerror})") from error
+    if not content.strip():
+        raise BadInput(path, "report is empty")
+    return content
+
+
+def read_page(path: Path, content: bytes) -> Page:
+    """The visible text of an HTML file; raises `BadInput` for anything that is not all of one."""
+    problem = next(_problems(content), None)
+    if problem:
+        raise BadInput(path, problem)
+    parser = html.HTMLParser(
+        encoding="utf-8",
+        no_network=True,
+        huge_tree=False,
+        recover=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = html.document_fromstring(content, parser=parser)
+    except etree.LxmlError as error:
+        raise BadInput(path, f"report is not HTML ({error})") from error
+    fatal = parser.error_log.filter_from_fatals()
+    if len(fatal):
+        raise BadInput(path, f"report is not usable HTML ({fatal[0].message})")
+    try:
+        return _visible_text(root)
+    except _TextTooLongError as error:
+        raise BadInput(path, f"report has a text of {error} characters") from error
+
+
+class _TextTooLongError(ValueError):
+    """A single text is longer than any report's; its length is the message."""
+
+
+def _problems(content: bytes) -> Iterator[str]:
+    """Why ``content`` is no complete HTML file in UTF-8; each check trusts those before it."""
+    if b"\0" in content:
+        yield "report holds NUL bytes"
+    if not _is_utf8(content):
+        yield "report is not UTF-8"
+    charset = _CHARSET.search(content, 0, _HEAD_BYTES)
+    if charset and charset[1].lower() not in _UTF8 and not _plain_ascii(content, charset[1]):
+        yield f"report declares the character set {charset[1].decode('ascii', 'replace')}"
+    if not _OPENING.match(content, _after_comments(content, len(_mark(content)))):
+        yield "report is not HTML (it does not begin with <!DOCTYPE html> or <html>)"
+    if b"<!ENTITY" in content:
+        yield "report declares entities"
+    tail = content[-_TAIL_BYTES:]
+    closing = tail.lower().rfind(_CLOSING)
+    if closing < 0 or _after_comments(tail, closing + len(_CLOSING)) < len(tail):
+        yield "report is cut off (it does not end with </html>)"
+    tags = content.count(b"<")
+    if tags > MAX_TAGS:
+        yield f"report has {tags:,} tags, at most {MAX_TAGS:,} are read"
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Decode in pieces, so that the check needs no second copy of the file."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(content), _CHUNK_BYTES):
+            decoder.decode(content[start : start + _CHUNK_BYTES])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _mark(content: bytes) -> bytes:
+    return BOM_UTF8 if content.startswith(BOM_UTF8) else b""
+
+
+def _after_comments(content: bytes, position: int) -> int:
+    """First position from ``position`` on that is neither white space nor inside a comment."""
+    while blank := _BLANK.match(content, position):
+        position = blank.end()
+        if not content.startswith(b"<!--", position):
+            return position
+        end = content.find(b"-->", position)
+        if end < 0:
+            return position
+        position = end + len(b"-->")
+    return position
+
+
+def _plain_ascii(content: bytes, charset: bytes) -> bool:
+    """Whether the declared set reads the bytes as ASCII does; UTF-7 does not."""
+    return content.isascii() and charset.lower().startswith((b"iso-8859", b"windows-125", b"cp125"))
+
+
+def _visible_text(root: HtmlElement) -> Page:
+    page = Page(_shown(root.findtext(".//title")))
+    body = root.find("body")
+    if body is None:
+        return page
+    block: Block | None = None
+    hidden: HtmlElement | None = None
+    for event, element in etree.iterwalk(body, events=("start", "end")):
+        if hidden is not None:
+            if event == "end" and element is hidden:
+                hidden = None
+                _add(page, element.tail, block)
+        elif event == "start" and element.tag in _UNSEEN:
+            hidden = element
+        elif event == "start" and _is_hidden(element):
+            hidden = element
+            page.hidden.append(str(element.text_content()))
+        elif event == "start":
+            block = Block(element.tag, block, len(page.leaves))
+            _add(page, element.text, block)
+        elif block is not None:
+            block.stop = len(page.leaves)
+            block = block.parent
+            _add(page, element.tail, block)
+    return page
+
+
+def _add(page: Page, text: str | None, block: Block | None) -> None:
+    shown = _shown(text)
+    if shown and block is not None:
+        page.leaves.append(Leaf(len(page.leaves), shown, block))
+
+
+def _shown(text: str | None) -> str:
+    if not text or text.isspace():
+        return ""
+    if len(text) > MAX_TEXT:
+        raise _TextTooLongError(f"{len(text):,}")
+    return " ".join(text.split())
+
+
+def _is_hidden(element: HtmlElement) -> bool:
+    style = element.get("style")
+    return element.get("hidden") is not None or bool(style and _HIDDEN_STYLE.search(style))

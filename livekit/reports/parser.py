@@ -1,0 +1,181 @@
+"""One report in, its candidates out, with a verdict on how far it was understood.
+
+- ``ok``: every card was read in full, and nothing else on the page could be a candidate.
+- ``empty``: the page itself says that nothing qualified, and nothing on it contradicts that.
+- ``suspect``: something that looks like a candidate was not understood, two places contradict each
+  other, or a value is not plausible. The candidates are what could be read, for a person to look
+  at; nothing may be bought on them.
+
+A file that is not a whole report of the day in its name is refused with `BadInput`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+from livekit.errors import BadInput
+from livekit.model import Candidate, Grade, ReportResult
+from livekit.reports.cards import Card, find_cards, read_signs
+from livekit.reports.page import Page, read_bytes, read_page
+from livekit.reports.scoring import grade_of
+from livekit.reports.surroundings import Surroundings
+from livekit.reports.words import dates_in
+from livekit.sessions import sessions_between
+
+__all__ = ["parse_report", "report_date_of"]
+
+_FILE_NAME = re.compile(r"earnings_trade_analysis_(\d{4}-\d{2}-\d{2})\.html")
+_HEAD_TEXTS = 15  # the date of a report stands in its title or among its first texts
+
+
+def parse_report(path: Path) -> ReportResult:
+    """Read the report at ``path``.
+
+    Returns:
+        Candidates in page order, each ticker once, with the verdict described above, the reasons
+        in ``notes`` and the sha256 of the file's bytes.
+
+    Raises:
+        BadInput: The file is absent, empty, too large, not whole HTML in UTF-8, its name carries
+            no date, or the page is dated more than one session from its name.
+    """
+    report_date = report_date_of(path)
+    content = read_bytes(path)
+    page = read_page(path, content)
+    _require_same_day(path, report_date, page)
+    reading = _read(page)
+    return ReportResult(
+        report_date=report_date,
+        candidates=tuple(_candidate(stock, report_date) for stock in reading.stocks),
+        verdict=reading.verdict,
+        notes=reading.troubles + reading.remarks,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def report_date_of(path: Path) -> date:
+    """The date in the file's name, ``earnings_trade_analysis_YYYY-MM-DD.html``, or `BadInput`."""
+    match = _FILE_NAME.fullmatch(path.name)
+    try:
+        return date.fromisoformat(match[1] if match else "")
+    except ValueError:
+        wanted = "earnings_trade_analysis_YYYY-MM-DD.html"
+        raise BadInput(path, f"report's name carries no date (expected {wanted})") from None
+
+
+def _require_same_day(path: Path, report_date: date, page: Page) -> None:
+    texts = [page.title, *(leaf.text for leaf in page.leaves[:_HEAD_TEXTS])]
+    days = [day for text in texts for day in dates_in(text)]
+    if days and not any(_within_a_session(day, report_date) for day in days):
+        raise BadInput(path, f"report is named {report_date} and dated {days[0]}")
+
+
+def _within_a_session(one: date, other: date) -> bool:
+    """At most one session lies after the earlier day, up to and including the later."""
+    first, last = sorted((one, other))
+    return len(sessions_between(first + timedelta(days=1), last)) <= 1
+
+
+# -------------------------------------------------------------------------------- understanding
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """A card whose grade is settled."""
+
+    card: Card
+    grade: Grade
+    grade_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    stocks: tuple[_Stock, ...]
+    troubles: tuple[str, ...]
+    remarks: tuple[str, ...]
+    nothing_qualified: bool
+
+    @property
+    def verdict(self) -> Literal["ok", "empty", "suspect"]:
+        if self.troubles:
+            return "suspect"
+        return "empty" if self.nothing_qualified else "ok"
+
+
+def _read(page: Page) -> _Reading:
+    signs = read_signs(page)
+    around = Surroundings(page, signs, find_cards(page, signs))
+    troubles = [f"{card.label}: {text}" for card in around.cards for text in card.troubles]
+    troubles += [
+        f"{card.label}: stands under {reason!r}"
+        for card in around.cards
+        if (reason := around.misplaced(card))
+    ]
+    troubles += around.unaccounted()
+    troubles += [f"a hidden text: {text[:60]!r}" for text in page.hidden if "$" in text]
+    stocks: dict[str, _Stock] = {}
+    for card in around.cards:
+        stock = _settle_grade(card, around, troubles)
+        if stock is not None:
+            _add(stocks, stock, troubles)
+    statement = around.nothing_qualified()
+    troubles += _contradictions(around.cards, statement)
+    counted = Counter(stock.grade for stock in stocks.values())
+    remarks = (*around.miscounted(counted), *around.set_aside())
+    return _Reading(tuple(stocks.values()), tuple(troubles), remarks, statement is not None)
+
+
+def _settle_grade(card: Card, around: Surroundings, troubles: list[str]) -> _Stock | None:
+    """The grade of the card, else of its section, else the one its score stands for."""
+    if card.ticker is None or card.score is None:
+        return None
+    section, due = around.section_grade(card), grade_of(card.score)
+    if card.grade and section and card.grade != section:
+        troubles.append(f"{card.label}: grade {card.grade} in a section of grade {section}")
+    elif section and not card.grade and section != due:
+        troubles.append(f"{card.label}: score {card.score:g} in a section of grade {section}")
+    shown = card.grade or section
+    return _Stock(card, shown or due, "html" if shown else "inferred")
+
+
+def _add(stocks: dict[str, _Stock], stock: _Stock, troubles: list[str]) -> None:
+    ticker = stock.card.label
+    other = stocks.setdefault(ticker, stock)
+    if _facts(other) != _facts(stock):
+        troubles.append(f"{ticker}: two cards give different values")
+
+
+def _facts(stock: _Stock) -> tuple[object, ...]:
+    card = stock.card
+    return stock.grade, card.score, card.price, card.gap_pct, card.company_name
+
+
+def _contradictions(cards: list[Card], statement: str | None) -> Iterator[str]:
+    if cards and statement is not None:
+        yield f"the page has candidates and says {statement!r}"
+    if not cards and statement is None:
+        yield "no candidate was found, and the page does not say that none qualified"
+    graded = {card.grade is None for card in cards}
+    if len(graded) > 1:
+        yield "some cards show a grade and some do not"
+
+
+def _candidate(stock: _Stock, report_date: date) -> Candidate:
+    card = stock.card
+    return Candidate(
+        ticker=card.label,
+        report_date=report_date,
+        grade=stock.grade,
+        score=card.score,
+        price=card.price,
+        gap_size=card.gap_pct,
+        company_name=card.company_name,
+        grade_source=stock.grade_source,
+    )

@@ -1,0 +1,187 @@
+"""What a page says around its cards: grades of sections, other matters, counters, "nothing today".
+
+Every text outside the cards that could belong to a candidate must be accounted for. It is left
+alone for a stated reason (an upcoming-earnings list, a legend, a stock marked as disqualified), or
+it makes the page suspect: that is how a half-read page is noticed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from livekit.model import Grade
+from livekit.reports.cards import Card, Signs
+from livekit.reports.page import Block, Leaf, Page
+from livekit.reports.words import (
+    Meaning,
+    as_grade,
+    grade_word,
+    is_other_matter,
+    is_stock_title,
+    is_turned_down,
+    meaning_of,
+    names_and_rates_a_stock,
+    read_percent,
+    says_nothing_qualified,
+)
+
+__all__ = ["Surroundings"]
+
+_ITEM_TEXTS = 60  # a single stock's block holds fewer texts than this
+_HEADING_LETTERS = 90
+_HEADING_TAGS = frozenset({"h1", "h2", "h3", "h4"})
+_GRADE_CONTEXT = ("grade", "point", "success", "rate")
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """The texts of a page that stand outside its cards."""
+
+    page: Page
+    signs: Signs
+    cards: list[Card]
+    outside: list[Leaf] = field(init=False)
+    _card_starts: list[int] = field(init=False)
+    _grades: list[tuple[int, Grade]] = field(init=False)
+    _titles: list[Leaf] = field(init=False)
+    _run_ends: list[int] = field(init=False)
+    _headings: list[tuple[int, Grade]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Split the page into cards and the rest, and find the headings that govern cards."""
+        inside = {i for card in self.cards for i in range(card.block.start, card.block.stop)}
+        self.outside = [leaf for leaf in self.page.leaves if leaf.index not in inside]
+        self._titles = [leaf for leaf in self.outside if leaf.block.tag in _HEADING_TAGS]
+        self._card_starts = [card.block.start for card in self.cards]
+        named = [(leaf, self._grade_named(leaf)) for leaf in self.outside]
+        self._grades = [(leaf.index, grade) for leaf, grade in named if grade]
+        self._run_ends = _run_ends([grade for _, grade in self._grades])
+        self._headings = [
+            (leaf.index, grade)
+            for leaf, grade in named
+            if grade and not self._is_listed_or_counted(leaf, grade)
+        ]
+
+    def section_grade(self, card: Card) -> Grade | None:
+        """The grade of the heading that governs a card: the nearest one before it."""
+        position = bisect_left([index for index, _ in self._headings], card.block.start)
+        return self._headings[position - 1][1] if position else None
+
+    def unaccounted(self) -> Iterator[str]:
+        """Each text outside the cards that may belong to a candidate nobody has read."""
+        for leaf in self.outside:
+            problem = self._problem(leaf)
+            if problem and not self.other_matter(leaf):
+                yield f"{problem} outside any card: {leaf.text[:_HEADING_LETTERS]!r}"
+
+    def set_aside(self) -> Iterator[str]:
+        """Tickers that are no candidates, with the reason the page gives."""
+        for leaf in self.outside:
+            reason = self.other_matter(leaf) if leaf.index in self.signs.tickers else None
+            if reason:
+                yield f"{leaf.text} is no candidate: {reason!r}"
+
+    def misplaced(self, card: Card) -> str | None:
+        """Why a card may be no candidate though it reads like one: its heading, title or mark."""
+        position = bisect_left([leaf.index for leaf in self._titles], card.block.start)
+        titles = [self._titles[position - 1].text] if position else []
+        around = (block for block in card.block.outwards() if block.start > 0)
+        titles += (self.page.leaves[block.start].text for block in around)
+        other = (text for text in titles if len(text) <= _HEADING_LETTERS and is_other_matter(text))
+        texts = (leaf.text for leaf in self.page.inside(card.block))
+        marks = (text for text in texts if len(text) <= _HEADING_LETTERS and is_turned_down(text))
+        return next(other, None) or next(marks, None)
+
+    def nothing_qualified(self) -> str | None:
+        """The page's own statement that no stock qualified, or None."""
+        return next((leaf.text for leaf in self.outside if says_nothing_qualified(leaf.text)), None)
+
+    def miscounted(self, read: Counter[Grade]) -> Iterator[str]:
+        """Counters of the page that disagree with the number of cards ``read`` of a grade."""
+        for leaf in self.outside:
+            grade, count = grade_word(leaf.text), self._count_beside(leaf)
+            if grade and count is not None and count != read[grade]:
+                yield f"the page counts {count} of grade {grade}, {read[grade]} were read"
+
+    def other_matter(self, leaf: Leaf) -> str | None:
+        """Why a text belongs to something else than the candidates: a title or a mark, or None.
+
+        Looks at each block around the text that holds no card and is not the whole page: one that
+        is titled by another matter, or one about a single stock with a mark that turns it down.
+        """
+        for block in leaf.block.outwards():
+            if block.start == 0 or self._holds_card(block):
+                return None
+            texts = self.page.inside(block)
+            title = texts[0].text
+            if len(title) <= _HEADING_LETTERS and is_other_matter(title):
+                return title
+            if len(block) <= _ITEM_TEXTS:
+                marks = (text.text for text in texts if len(text.text) <= _HEADING_LETTERS)
+                mark = next((text for text in marks if is_turned_down(text)), None)
+                if mark:
+                    return mark
+        return None
+
+    def _holds_card(self, block: Block) -> bool:
+        position = bisect_left(self._card_starts, block.start)
+        return position < len(self._card_starts) and self._card_starts[position] < block.stop
+
+    def _problem(self, leaf: Leaf) -> str | None:
+        if leaf.index in self.signs.tickers:
+            return "a ticker"
+        if leaf.index in self.signs.scores:
+            return "a total score"
+        if leaf.index in self.signs.prices:
+            return "a price"
+        if as_grade(leaf.text) and not self._grade_named(leaf):
+            return "a lone letter"
+        if meaning_of(leaf.text) is Meaning.GAP and self._percent_beside(leaf):
+            return "a gap"
+        named = is_stock_title(leaf.text) or names_and_rates_a_stock(leaf.text)
+        return "a stock" if named else None
+
+    def _percent_beside(self, leaf: Leaf) -> bool:
+        return any(read_percent(other.text) is not None for other in self.page.beside(leaf))
+
+    def _grade_named(self, leaf: Leaf) -> Grade | None:
+        """The grade a text speaks of; a lone letter only beside words on grades."""
+        letter = None if leaf.index in self.signs.tickers else as_grade(leaf.text)
+        if letter is None:
+            return grade_word(leaf.text)
+        words = " ".join(other.text for other in self.page.beside(leaf)).casefold()
+        return letter if any(word in words for word in _GRADE_CONTEXT) else None
+
+    def _is_listed_or_counted(self, leaf: Leaf, grade: Grade) -> bool:
+        """A grade named in a legend (with other grades) or beside a number governs no card."""
+        if self._count_beside(leaf) is not None:
+            return True
+        for block in leaf.block.outwards():
+            if self._holds_card(block):
+                return False
+            if self._names_another(block, grade):
+                return True
+        return True
+
+    def _names_another(self, block: Block, grade: Grade) -> bool:
+        """Whether the block names a grade other than ``grade`` outside the cards."""
+        position = bisect_left(self._grades, (block.start, "A"))
+        if position < len(self._grades) and self._grades[position][1] == grade:
+            position = self._run_ends[position]
+        return position < len(self._grades) and self._grades[position][0] < block.stop
+
+    def _count_beside(self, leaf: Leaf) -> int | None:
+        others = [other.text for other in self.page.beside(leaf)]
+        return int(others[0]) if len(others) == 1 and others[0].isdecimal() else None
+
+
+def _run_ends(grades: list[Grade]) -> list[int]:
+    """For each position the first one after it where the grade is another."""
+    ends = [len(grades)] * len(grades)
+    for position in range(len(grades) - 2, -1, -1):
+        same = grades[position] == grades[position + 1]
+        ends[position] = ends[position + 1] if same else position + 1
+    return ends

@@ -1,0 +1,188 @@
+"""What happened: weekly evaluations, equity, breaks, and inputs kept by hash."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, and_, select
+
+from livekit.model import Break
+from livekit.state.gateway import Gateway
+from livekit.state.records import EquityPoint, Evaluation, Registration, Snapshot
+from livekit.state.tables import breaks, equity, registrations, snapshots, weekly_evaluations
+
+__all__ = ["Journal"]
+
+
+class Journal(Gateway):
+    """``weekly_evaluations``, ``equity``, ``breaks``, ``snapshots`` and ``registrations``."""
+
+    # ------------------------------------------------------------------------------ evaluations
+
+    def add_evaluation(self, book: str, position_key: str, evaluation: Evaluation) -> bool:
+        """Store a position's evaluation for one week, once; False when it is there already."""
+        columns = weekly_evaluations.c
+        same = and_(
+            columns.book == book,
+            columns.position_key == position_key,
+            columns.week_end == evaluation.week_end,
+        )
+        values = {
+            "book": book,
+            "position_key": position_key,
+            "week_end": evaluation.week_end,
+            "evaluated_on": evaluation.evaluated_on,
+            "close": evaluation.close,
+            "indicator": evaluation.indicator,
+            "completed_weeks": evaluation.completed_weeks,
+            "transition_met": bool(evaluation.transition_met),
+            "broken": bool(evaluation.broken),
+        }
+        with self.transaction():
+            if self._row(select(columns.evaluation_id).where(same)) is not None:
+                return False
+            self._insert(weekly_evaluations, values)
+            return True
+
+    def get_evaluations(self, book: str, position_key: str | None = None) -> list[Evaluation]:
+        """Evaluations of a book, or of one of its positions, by week."""
+        columns = weekly_evaluations.c
+        query = select(weekly_evaluations).where(columns.book == book)
+        if position_key is not None:
+            query = query.where(columns.position_key == position_key)
+        ordered = query.order_by(columns.week_end, columns.evaluation_id)
+        return [_evaluation(row) for row in self._rows(ordered)]
+
+    # ----------------------------------------------------------------------------------- equity
+
+    def save_equity(
+        self,
+        session: date,
+        book: str,
+        *,
+        cash: Decimal | float | None,
+        equity: Decimal | float | None,
+        realised: Decimal | float,
+        unrealised: Decimal | float,
+        positions: int,
+    ) -> None:
+        """Store a book's value at the end of a session (USD); the latest call stands."""
+        values = {
+            "cash": _decimal(cash),
+            "equity": _decimal(equity),
+            "realised": _decimal(realised),
+            "unrealised": _decimal(unrealised),
+            "positions": positions,
+        }
+        where = and_(_equity.c.book == book, _equity.c.session == session)
+        self._upsert(_equity, where, {"book": book, "session": session}, values)
+
+    def get_equity(self, book: str) -> list[EquityPoint]:
+        """A book's values by session."""
+        query = select(_equity).where(_equity.c.book == book).order_by(_equity.c.session)
+        return [EquityPoint(**row._mapping) for row in self._rows(query)]  # noqa: SLF001 - public
+
+    # ---------------------------------------------------------------------------- break ledger
+
+    def add_break(self, b: Break, *, session: date, at: datetime) -> int:
+        """Open a break; one that is open for the same kind and ticker stays as it is."""
+        columns = breaks.c
+        open_one = and_(
+            columns.kind == b.kind,
+            columns.ticker.is_not_distinct_from(b.ticker),
+            columns.status == "open",
+        )
+        values = {
+            "session": session,
+            "kind": b.kind,
+            "ticker": b.ticker,
+            "facts": b.facts,
+            "proposal": b.proposal,
+            "detail": json.dumps(dict(b.detail), sort_keys=True),
+            "status": "open",
+            "opened_at": at,
+        }
+        with self.transaction():
+            known = self._scalar(select(columns.break_id).where(open_one))
+            return int(known) if known is not None else self._insert(breaks, values)
+
+    def open_breaks(self) -> list[Break]:
+        """Breaks that nobody has settled, oldest first."""
+        query = select(breaks).where(breaks.c.status == "open").order_by(breaks.c.break_id)
+        return [_break(row) for row in self._rows(query)]
+
+    def resolve_break(self, break_id: int, resolution: str, at: datetime) -> None:
+        """Settle an open break; raises `RecordRefused` if it is not open."""
+        where = and_(breaks.c.break_id == break_id, breaks.c.status == "open")
+        values = {"status": "resolved", "resolution": resolution, "resolved_at": at}
+        self._update_one(breaks, where, values, f"open break {break_id}")
+
+    # ----------------------------------------------------------------------------------- inputs
+
+    def add_snapshot(self, session: date, kind: str, sha256: str, path: str) -> None:
+        """Note where an input of a session is kept; noting it again changes nothing."""
+        columns = snapshots.c
+        same = and_(columns.session == session, columns.kind == kind, columns.sha256 == sha256)
+        values = {"session": session, "kind": kind, "sha256": sha256, "path": path}
+        with self.transaction():
+            if self._row(select(columns.snapshot_id).where(same)) is None:
+                self._insert(snapshots, values)
+
+    def get_snapshots(self, session: date) -> list[Snapshot]:
+        """The kept inputs of a session in the order in which they were noted."""
+        query = select(snapshots).where(snapshots.c.session == session)
+        return [
+            Snapshot(row.session, row.kind, row.sha256, row.path)
+            for row in self._rows(query.order_by(snapshots.c.snapshot_id))
+        ]
+
+    def register(self, body_json: str, sha256: str, at: datetime) -> int:
+        """Store what the profile is registered with and return its id."""
+        values = {"body": body_json, "sha256": sha256, "registered_at": at}
+        return self._insert(registrations, values)
+
+    def registration(self) -> Registration | None:
+        """The latest registration."""
+        newest = select(registrations).order_by(registrations.c.registration_id.desc()).limit(1)
+        row = self._row(newest)
+        if row is None:
+            return None
+        return Registration(row.registration_id, row.sha256, row.body, row.registered_at)
+
+
+_equity = equity  # `save_equity` has a parameter of that name
+
+
+def _decimal(value: Decimal | float | None) -> Decimal | None:
+    """A float's shortest text that reads back as the same float."""
+    return value if value is None or isinstance(value, Decimal) else Decimal(repr(value))
+
+
+def _evaluation(row: Row[Any]) -> Evaluation:
+    return Evaluation(
+        week_end=row.week_end,
+        evaluated_on=row.evaluated_on,
+        close=row.close,
+        indicator=row.indicator,
+        completed_weeks=row.completed_weeks,
+        transition_met=row.transition_met,
+        broken=row.broken,
+        book=row.book,
+        position_key=row.position_key,
+    )
+
+
+def _break(row: Row[Any]) -> Break:
+    return Break(
+        kind=row.kind,
+        ticker=row.ticker,
+        facts=row.facts,
+        proposal=row.proposal,
+        break_id=row.break_id,
+        status=row.status,
+        resolution=row.resolution,
+        detail=json.loads(row.detail),
+    )

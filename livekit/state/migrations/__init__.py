@@ -1,0 +1,1 @@
+"""The schema's history: an Alembic environment that runs on the caller's connection."""

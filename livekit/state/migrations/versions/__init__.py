@@ -1,0 +1,1 @@
+"""One module per revision; each is applied in one transaction."""

@@ -1,0 +1,269 @@
+"""Making and opening databases.
+
+Nothing here repairs: a file that is absent, empty, damaged, foreign or of another version raises
+`StateUnusable` and is left as it was. A new file is built beside its final name and linked there
+complete, so a crash leaves either the whole database or none.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, inspect
+from sqlalchemy.pool import StaticPool
+
+from livekit.errors import StateUnusable
+from livekit.state.switch import arm
+from livekit.state.tables import REVISION, metadata
+from livekit.state.translation import translated
+
+__all__ = ["MEMORY", "create_database", "open_database"]
+
+MEMORY = ":memory:"
+BUSY_TIMEOUT_S = 5.0
+MAGIC = b"SQLite format 3\x00"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def create_database(path_or_url: Path | str) -> None:
+    """Make a new database; raises `StateUnusable` when there is one already."""
+    if str(path_or_url) == MEMORY:
+        return
+    file = _file_of(path_or_url)
+    if file is None:
+        _create_on_server(str(path_or_url))
+        return
+    with translated(str(file)), _os_errors(file):
+        _create_file(file)
+
+
+def open_database(path_or_url: Path | str) -> Engine:
+    """Open what `create_database` made; raises `StateUnusable` for anything else."""
+    if str(path_or_url) == MEMORY:
+        return _memory_engine()
+    file = _file_of(path_or_url)
+    if file is None:
+        return _checked(create_engine(str(path_or_url), isolation_level="SERIALIZABLE"))
+    with _os_errors(file):
+        return _open_file(file)
+
+
+def _file_of(path_or_url: Path | str) -> Path | None:
+    given = str(path_or_url)
+    if "://" not in given:
+        return Path(given)
+    return Path(given.removeprefix("sqlite:///")) if given.startswith("sqlite:///") else None
+
+
+@contextmanager
+def _os_errors(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateUnusable(file, error.strerror or str(error)) from error
+
+
+# -------------------------------------------------------------------------------------- creating
+
+
+def _create_file(file: Path) -> None:
+    if os.path.lexists(file):
+        raise StateUnusable(file, "exists already")
+    _make_private_directory(file.parent)
+    building = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        _build_file(building)
+        _link_new(building, file)
+    finally:
+        for left in (building, *(building.with_name(building.name + end) for end in _SIDE_FILES)):
+            left.unlink(missing_ok=True)
+
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def _build_file(building: Path) -> None:
+    os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    building.chmod(0o600)
+    engine = _sqlite_engine(building)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _build_schema(connection)
+    finally:
+        engine.dispose()
+
+
+def _link_new(building: Path, file: Path) -> None:
+    try:
+        os.link(building, file)
+    except FileExistsError as error:
+        raise StateUnusable(file, "exists already") from error
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _make_private_directory(directory: Path) -> None:
+    """Make missing directories for the owner only, and close an existing one to others.
+
+    A directory that is shared on purpose (sticky, or somebody else's) is left alone, and so are
+    the home and the working directory, whose mode is not this program's business.
+    """
+    if not directory.exists():
+        if not directory.parent.exists():
+            _make_private_directory(directory.parent)
+        directory.mkdir(mode=0o700)
+        directory.chmod(0o700)
+        return
+    status = directory.stat()
+    own = status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX
+    if own and directory.resolve() not in (Path.cwd(), Path.home()):
+        directory.chmod(stat.S_IMODE(status.st_mode) & ~0o077)
+
+
+def _build_schema(connection: Connection) -> None:
+    """Apply the migrations and arm the kill switch, within the caller's transaction."""
+    from alembic import command  # noqa: PLC0415 - only a new database pays for the import
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
+    arm(connection)
+
+
+def _create_on_server(url: str) -> None:
+    engine = create_engine(url, isolation_level="SERIALIZABLE")
+    name = _name_of(engine)
+    try:
+        with translated(name), engine.begin() as connection:
+            if set(inspect(connection).get_table_names()) & {*metadata.tables, "alembic_version"}:
+                raise StateUnusable(name, "exists already")
+            _build_schema(connection)
+    finally:
+        engine.dispose()
+
+
+# ---------------------------------------------------------------------------------------- memory
+
+
+def _memory_engine() -> Engine:
+    engine = _sqlite_engine(MEMORY)
+    with engine.connect() as connection:
+        _raw(connection).deserialize(_memory_template())
+    return engine
+
+
+_VERSION_TABLE = """CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)"""  # as Alembic writes it
+
+
+@cache
+def _memory_template() -> bytes:
+    """The empty schema as bytes: built once per process and copied for each database in memory."""
+    engine = _sqlite_engine(MEMORY)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.exec_driver_sql(_VERSION_TABLE)
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (REVISION,))
+        arm(connection)
+    with engine.connect() as connection:
+        template = _raw(connection).serialize()
+    engine.dispose()
+    return template
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+
+
+# --------------------------------------------------------------------------------------- opening
+
+
+def _open_file(file: Path) -> Engine:
+    _require_database_file(file)
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        file.chmod(mode & ~0o077)
+    return _checked(_sqlite_engine(file))
+
+
+def _require_database_file(file: Path) -> None:
+    if not file.exists():
+        raise StateUnusable(file, "does not exist")
+    if not file.is_file():
+        raise StateUnusable(file, "is not a file")
+    with file.open("rb") as stream:
+        head = stream.read(len(MAGIC))
+    if not head:
+        raise StateUnusable(file, "is empty")
+    if head != MAGIC:
+        raise StateUnusable(file, "is not an SQLite database")
+
+
+def _checked(engine: Engine) -> Engine:
+    name = _name_of(engine)
+    with ExitStack() as undo, translated(name):
+        undo.callback(engine.dispose)
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                _require_sound(connection, name)
+            _require_current(connection, name)
+        undo.pop_all()
+    return engine
+
+
+def _require_sound(connection: Connection, name: str) -> None:
+    finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if finding != "ok":
+        raise StateUnusable(name, f"is damaged ({finding})")
+
+
+def _require_current(connection: Connection, name: str) -> None:
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" not in tables:
+        raise StateUnusable(name, "is not a state database of this program")
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found != REVISION:
+        raise StateUnusable(name, f"has schema {found}, this program works on {REVISION}")
+    missing = sorted(set(metadata.tables) - tables)
+    if missing:
+        raise StateUnusable(name, f"lacks the tables {', '.join(missing)}")
+
+
+def _sqlite_engine(file: Path | str) -> Engine:
+    def connect() -> sqlite3.Connection:
+        where = MEMORY if file == MEMORY else f"file:{quote(str(file))}?mode=rw"
+        connection = sqlite3.connect(
+            where,
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,  # transactions are begun by us, never by the driver
+            check_same_thread=False,  # the gateway holds a lock
+            cached_statements=256,
+        )
+        for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    return create_engine(f"sqlite:///{file}", creator=connect, poolclass=StaticPool)
+
+
+def _name_of(engine: Engine) -> str:
+    url = engine.url
+    on_file = url.get_backend_name() == "sqlite"
+    return str(url.database) if on_file else url.render_as_string(hide_password=True)

@@ -1,0 +1,69 @@
+"""The kill switch and the small settings beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from livekit.errors import LivekitError, RecordRefused
+from livekit.state.gateway import Gateway
+from livekit.state.tables import system_config
+
+__all__ = ["Switch", "arm"]
+
+KILL_SWITCH = "kill_switch"
+ON, OFF = "on", "off"
+
+
+def arm(connection: Connection) -> None:
+    """Write the first kill-switch row: off. Without it the switch counts as on."""
+    row: dict[str, Any] = {"key": KILL_SWITCH, "value": OFF, "reason": "new database"}
+    connection.execute(insert(system_config), row)
+
+
+class Switch(Gateway):
+    """``system_config``."""
+
+    def is_kill_switch_on(self) -> bool:
+        """Whether trading is stopped: only a readable row that says ``off`` means no."""
+        try:
+            return self.get_config(KILL_SWITCH) != OFF
+        except LivekitError:
+            return True
+
+    def kill_switch_reason(self) -> str:
+        """Who last set the switch and why; or why it counts as on."""
+        columns = system_config.c
+        try:
+            row = self._row(
+                select(columns.value, columns.reason, columns.who).where(columns.key == KILL_SWITCH)
+            )
+        except LivekitError as error:
+            return f"its state cannot be read ({error})"
+        if row is None:
+            return "its row is missing"
+        if row.value not in (ON, OFF):
+            return f"its value is {row.value!r}, neither on nor off"
+        return f"{row.reason} ({row.who})" if row.who else str(row.reason)
+
+    def set_kill_switch(self, on: bool, *, reason: str, who: str, at: datetime) -> None:  # noqa: FBT001
+        """Turn the switch on or off; raises `RecordRefused` without a reason and a name."""
+        if not reason.strip() or not who.strip():
+            raise RecordRefused("kill switch", "wants a reason and who sets it")
+        values = {"value": ON if on else OFF, "reason": reason, "who": who, "updated_at": at}
+        where = system_config.c.key == KILL_SWITCH
+        self._upsert(system_config, where, {"key": KILL_SWITCH}, values)
+
+    def get_config(self, key: str) -> str | None:
+        """The value stored under ``key``, or None."""
+        value = self._scalar(select(system_config.c.value).where(system_config.c.key == key))
+        return None if value is None else str(value)
+
+    def set_config(self, key: str, value: str) -> None:
+        """Store ``value`` under ``key``; the kill switch has its own method."""
+        if key == KILL_SWITCH:
+            raise RecordRefused("kill switch", "is set with a reason only")
+        where = system_config.c.key == key
+        self._upsert(system_config, where, {"key": key}, {"value": value})

@@ -1,0 +1,172 @@
+"""Fills are the truth: the venue's FILL activities make, extend, shrink and close positions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from livekit.errors import StateUnusable
+from livekit.model import (
+    PROTECTIVE_STOP,
+    STOP,
+    Candidate,
+    Fill,
+    Order,
+    Position,
+    VenueFill,
+)
+from livekit.sessions import session_of
+from livekit.state import candidate_from_json
+from livekit.strategy.rules import protective_stop_price
+from livekit.trading.desk import Desk
+
+__all__ = [
+    "BASELINE_AT",
+    "BASELINE_CASH",
+    "BASELINE_POSITIONS",
+    "book_new_fills",
+    "due_stop",
+    "position_row",
+]
+
+BASELINE_AT = "baseline_at"
+BASELINE_CASH = "baseline_cash_usd"
+BASELINE_POSITIONS = "baseline_positions"
+
+OVERLAP = timedelta(minutes=10)
+CENT = Decimal("0.01")
+PRICE_STEP = Decimal("0.00000001")
+
+
+def due_stop(entry_price: Decimal, stop_loss_pct: float) -> Decimal:
+    """The protective stop due from an entry price, on the tick."""
+    return Decimal(repr(protective_stop_price(float(entry_price), stop_loss_pct)))
+
+
+def book_new_fills(desk: Desk) -> tuple[VenueFill, ...]:
+    """Book every fill of our orders that is not booked yet; returns those of no order of ours.
+
+    Reading overlaps what is known by ten minutes, since activities may become visible late; an
+    activity is booked once, by its id.
+    """
+    foreign = []
+    for shown in desk.client.get_fills(after=_read_from(desk)):
+        order = desk.db.get_order_by_alpaca_id(shown.order_id)
+        if order is None:
+            foreign.append(shown)
+        else:
+            book_fill(desk, order, shown)
+    return tuple(foreign)
+
+
+def _read_from(desk: Desk) -> datetime:
+    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
+    last = desk.db.last_fill_at()
+    return baseline if last is None else max(baseline, last - OVERLAP)
+
+
+def book_fill(desk: Desk, order: Order, shown: VenueFill) -> bool:
+    """Book one fill and what follows from it in one transaction; False if it is known."""
+    fill = Fill(
+        activity_id=shown.activity_id,
+        client_order_id=order.client_order_id,
+        ticker=shown.ticker,
+        side=shown.side,
+        quantity=int(shown.quantity),
+        price=shown.price,
+        at=shown.at,
+    )
+    if any(
+        known.activity_id == fill.activity_id
+        for known in desk.db.get_fills(client_order_id=order.client_order_id)
+    ):
+        return False
+    with desk.db.transaction():
+        position_id = _book_buy(desk, order, fill) if fill.side == "buy" else order.position_id
+        desk.db.add_fill(replace(fill, position_id=position_id))
+        if fill.side == "sell" and position_id is not None:
+            _book_sell(desk, order, fill, position_id)
+    return True
+
+
+def _book_buy(desk: Desk, order: Order, fill: Fill) -> int:
+    if order.position_id is None:
+        return _open_position(desk, order, fill)
+    position = position_row(desk, order.position_id)
+    shares = position.actual_shares + fill.quantity
+    invested = position.invested + fill.quantity * fill.price
+    price = (invested / shares).quantize(PRICE_STEP, ROUND_HALF_EVEN).normalize()
+    desk.db.update_position(
+        order.position_id,
+        actual_shares=shares,
+        invested=invested,
+        entry_price=price,
+        stop_price=due_stop(price, desk.config.stop_loss_pct),
+    )
+    return order.position_id
+
+
+def _open_position(desk: Desk, order: Order, fill: Fill) -> int:
+    legs = [
+        leg
+        for leg in desk.db.get_orders(ticker=order.ticker, intent=STOP)
+        if leg.parent_client_order_id == order.client_order_id
+    ]
+    position_id = desk.db.add_position(
+        Position(
+            ticker=order.ticker,
+            entry_date=order.trade_date,
+            entry_price=fill.price,
+            target_shares=order.quantity,
+            actual_shares=fill.quantity,
+            invested=fill.quantity * fill.price,
+            stop_price=due_stop(fill.price, desk.config.stop_loss_pct),
+            stop_order_id=legs[-1].alpaca_order_id if legs else None,
+            candidate=_candidate_of(order),
+        )
+    )
+    for row in (order, *legs):
+        desk.db.link_order(row.client_order_id, position_id)
+    return position_id
+
+
+def position_row(desk: Desk, position_id: int | None) -> Position:
+    """The position of a row id; raises `StateUnusable` when the books have lost it."""
+    position = None if position_id is None else desk.db.get_position(position_id)
+    if position is None:
+        raise StateUnusable(desk.profile.state_db, f"position {position_id} is missing")
+    return position
+
+
+def _candidate_of(order: Order) -> Candidate:
+    if order.candidate_json is None:
+        return Candidate(order.ticker, order.trade_date, "D", None)
+    return candidate_from_json(order.candidate_json)
+
+
+def _book_sell(desk: Desk, order: Order, fill: Fill, position_id: int) -> None:
+    position = position_row(desk, position_id)
+    if position.shares_now > fill.quantity:
+        sold = position.sold_shares + round(fill.quantity / position.split_factor)
+        desk.db.update_position(position_id, sold_shares=sold)
+        return
+    desk.db.update_position(position_id, sold_shares=position.actual_shares)
+    sells = [known for known in desk.db.get_fills(position_id=position_id) if known.side == "sell"]
+    proceeds = sum((known.quantity * known.price for known in sells), Decimal(0))
+    pnl = (proceeds - position.invested).quantize(CENT, ROUND_HALF_EVEN)
+    price = (proceeds / position.actual_shares).quantize(PRICE_STEP, ROUND_HALF_EVEN)
+    desk.db.close_position(
+        position_id,
+        exit_date=session_of(fill.at),
+        exit_price=price.normalize(),
+        exit_reason=_exit_reason(order, position),
+        pnl=pnl,
+        return_pct=float(pnl / position.invested * 100),
+    )
+
+
+def _exit_reason(order: Order, position: Position) -> str:
+    if order.intent == STOP:
+        return PROTECTIVE_STOP
+    return order.reason or position.pending_reason or "exit"

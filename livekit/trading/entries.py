@@ -1,0 +1,180 @@
+"""Opening positions: each buy passes its gates, then goes out with its stop attached.
+
+An entry is an OTO order (market buy plus GTC stop). Where the venue refuses the group, a plain
+buy goes out and the protector places the stop on its fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+from livekit.errors import PlanRefused, VenueError
+from livekit.model import ENTRY, Order, Plan, PlannedOrder, TradePrint, VenueOrder
+from livekit.sessions import exchange_time
+from livekit.state import candidate_to_json
+from livekit.trading.approvals import approved_quantity
+from livekit.trading.books import BASELINE_POSITIONS
+from livekit.trading.desk import Desk
+from livekit.trading.gates import EntryFacts, Refusal, allowed_quantity, entry_refusal
+from livekit.trading.orders import Sent, new_order, send
+
+__all__ = ["EntryReport", "baseline_tickers", "clock_is_trusted", "free_slots", "send_entry"]
+
+MAX_SKEW_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReport:
+    """What became of one planned entry when it was sent."""
+
+    ticker: str
+    state: str
+    quantity: int
+    detail: str = ""
+
+
+def baseline_tickers(desk: Desk) -> frozenset[str]:
+    """Tickers that the account held before the profile was registered."""
+    text = desk.db.get_config(BASELINE_POSITIONS) or ""
+    return frozenset(part.split(":")[0] for part in text.split(",") if part)
+
+
+def clock_is_trusted(desk: Desk) -> bool:
+    """Whether the venue's clock answers and agrees with ours within two seconds."""
+    try:
+        shown = desk.client.get_clock()
+    except VenueError:
+        return False
+    return abs((shown.timestamp - desk.clock.now()).total_seconds()) <= MAX_SKEW_S
+
+
+def _tickers_taken(desk: Desk) -> frozenset[str]:
+    """Tickers held at the venue or in our books, and those with a working buy of ours."""
+    working = desk.db.get_orders(intent=ENTRY, working_only=True)
+    return frozenset(
+        {item.ticker for item in desk.client.get_positions()}
+        | {item.ticker for item in desk.db.get_open_positions()}
+        | {order.ticker for order in working}
+    )
+
+
+def free_slots(desk: Desk) -> int:
+    """Slots counted at the venue: ``max_positions`` − held there − working buys, baseline aside."""
+    return desk.config.max_positions - len(_tickers_taken(desk) - baseline_tickers(desk))
+
+
+def send_entry(
+    desk: Desk,
+    plan: Plan,
+    planned: PlannedOrder,
+    prices: Mapping[str, TradePrint],
+    *,
+    clock_trusted: bool,
+    past_cutoff_allowed: bool = False,
+) -> EntryReport:
+    """Pass one planned entry through its gates and send it.
+
+    ``prices`` are the latest trades, read in this run; only those of the session count.
+    """
+    facts = _facts(desk, plan, planned, prices, clock_trusted)
+    if past_cutoff_allowed:
+        facts = _without_cutoff(facts)
+    refusal = entry_refusal(planned, facts, desk.config)
+    if refusal is not None:
+        return _withheld(planned, refusal)
+    sent = _send_with_stop(desk, plan, planned, allowed_quantity(planned, facts, desk.config))
+    state = "sent" if sent.venue else sent.outcome
+    return EntryReport(planned.ticker, state, sent.order.quantity, sent.message)
+
+
+def _withheld(planned: PlannedOrder, refusal: Refusal) -> EntryReport:
+    return EntryReport(planned.ticker, refusal.gate, 0, refusal.detail)
+
+
+def _without_cutoff(facts: EntryFacts) -> EntryFacts:
+    return replace(facts, cutoff=facts.now + timedelta(days=1))
+
+
+def _facts(
+    desk: Desk,
+    plan: Plan,
+    planned: PlannedOrder,
+    prices: Mapping[str, TradePrint],
+    clock_trusted: bool,
+) -> EntryFacts:
+    taken = _tickers_taken(desk)
+    return EntryFacts(
+        now=desk.clock.now(),
+        cutoff=plan.expires_at,
+        clock_trusted=clock_trusted,
+        kill_switch_on=desk.db.is_kill_switch_on(),
+        approved_shares=approved_quantity(desk, plan, planned),
+        held=taken,
+        room=desk.config.max_positions - len(taken - baseline_tickers(desk)),
+        trade_orders_today=_trade_orders_today(desk, plan),
+        buying_power=desk.client.get_account().buying_power,
+        price=_price_of_session(plan, prices.get(planned.ticker)),
+    )
+
+
+def _trade_orders_today(desk: Desk, plan: Plan) -> int:
+    return sum(
+        desk.db.get_daily_order_count(plan.session, intent=intent) for intent in ("entry", "exit")
+    )
+
+
+def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:
+    stamped = trade is not None and exchange_time(trade.at).date() == plan.session
+    return trade.price if trade is not None and stamped else None
+
+
+def _send_with_stop(desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int) -> Sent:
+    group = _entry_order(desk, plan, planned, quantity, "gtc")
+    sent = send(desk, group, lambda: _submit_group(desk, group))
+    if sent.outcome != "refused" or not _group_was_the_cause(sent):
+        return sent
+    plain = _entry_order(desk, plan, planned, quantity, "day")
+    return send(desk, plain, lambda: _submit_plain(desk, plain))
+
+
+def _entry_order(
+    desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int, time_in_force: str
+) -> Order:
+    return new_order(
+        desk,
+        planned.ticker,
+        ENTRY,
+        "buy",
+        quantity,
+        time_in_force=time_in_force,
+        reference_price=planned.reference_price,
+        stop_price=planned.stop_price if time_in_force == "gtc" else None,
+        plan_id=plan.plan_id,
+        reason=planned.reason,
+        candidate_json=candidate_to_json(planned.candidate) if planned.candidate else None,
+    )
+
+
+def _group_was_the_cause(sent: Sent) -> bool:
+    """Whether the refusal concerns the stop leg or the order class, so that a plain buy may pass."""
+    return any(word in sent.message for word in ("stop_loss", "oto", "bracket", "complex"))
+
+
+def _submit_group(desk: Desk, order: Order) -> VenueOrder:
+    if order.stop_price is None:
+        raise PlanRefused(order.client_order_id, "an entry without a stop price is never sent")
+    return desk.client.place_bracket_order(
+        order.ticker,
+        order.quantity,
+        stop_price=order.stop_price,
+        client_order_id=order.client_order_id,
+    )
+
+
+def _submit_plain(desk: Desk, order: Order) -> VenueOrder:
+    return desk.client.place_order(
+        order.ticker, order.quantity, "buy", client_order_id=order.client_order_id
+    )

@@ -1,0 +1,233 @@
+"""The executor: carries out one plan, phases A to E, and starts by recovering.
+
+A cancel each leaving position's stop, confirm, sell (queued for the open) · B poll the sells from
+the open · C recount the slots at the venue · D buy with cover · E poll the buys, protecting each
+fill, and cancel at the cut-off what is not filled. Cover is watched throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from livekit.clock import sleep_until
+from livekit.errors import KillSwitchOn, PlanRefused, SharesUncovered, UsageError
+from livekit.model import ENTRY, EXIT, ROTATED_OUT, Order, Plan, PlannedOrder
+from livekit.sessions import close_instant, open_instant
+from livekit.trading.approvals import approved_quantity
+from livekit.trading.desk import Desk
+from livekit.trading.entries import EntryReport, clock_is_trusted, send_entry
+from livekit.trading.exits import ExitReport, send_exit
+from livekit.trading.plans import plan_from_body
+from livekit.trading.protector import CoverWatch, anchor_stop, cancel_and_confirm, protect
+
+__all__ = ["Execution", "accept_plan", "execute_plan", "preview_plan"]
+
+POLL_S = 2.0
+SELL_POLL_LIMIT = timedelta(seconds=60)
+LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=30)
+
+
+@dataclass(slots=True)
+class Execution:
+    """What a run of the executor did, in the order in which it happened."""
+
+    plan: Plan
+    exits: list[ExitReport] = field(default_factory=list)
+    entries: list[EntryReport] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def accept_plan(desk: Desk, plan: Plan) -> Plan:
+    """The stored plan that ``plan`` claims to be.
+
+    Raises `PlanRefused` unless hash, strategy, session, status, expiry and every bound hold.
+    """
+    name = plan.sha256[:12]
+    stored = desk.db.get_plan_by_sha(plan.sha256)
+    if stored is None:
+        raise PlanRefused(name, "the database has no plan of this hash")
+    if stored.status not in ("open", "frozen"):
+        raise PlanRefused(name, f"it is {stored.status}")
+    if plan.strategy != desk.config.primary_strategy:
+        raise PlanRefused(name, f"strategy {plan.strategy} is not executed")
+    if plan.session != desk.order_session():
+        raise PlanRefused(name, f"it is for {plan.session}, now trades {desk.order_session()}")
+    if desk.clock.now() >= close_instant(plan.session) - LAST_EXIT_BEFORE_CLOSE:
+        raise PlanRefused(name, "less than 30 minutes of its session are left")
+    for order in plan.orders:
+        _require_bounds(desk, name, order)
+    return plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
+
+
+def _require_bounds(desk: Desk, name: str, order: PlannedOrder) -> None:
+    if order.intent != ENTRY:
+        return
+    if order.reference_price is None or order.stop_price is None or order.candidate is None:
+        raise PlanRefused(name, f"entry of {order.ticker} lacks its price, stop or candidate")
+    bound = desk.config.position_size * (1 + desk.config.order_size_tolerance_pct / 100)
+    notional = float(order.reference_price) * order.quantity
+    if notional > bound:
+        raise PlanRefused(name, f"{order.ticker} is {notional:.2f} USD, at most {bound:.2f}")
+
+
+def preview_plan(desk: Desk, plan: Plan) -> tuple[str, ...]:
+    """What an execution would send, as text; reads the books only and changes nothing."""
+    return tuple(
+        f"{order.side} {approved_quantity(desk, plan, order)} {order.ticker} ({order.reason})"
+        for order in accept_plan(desk, plan).orders
+    )
+
+
+def execute_plan(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Execution:
+    """Carry a plan out. Start is recovery: what an earlier run began is taken up first.
+
+    Raises `KillSwitchOn` after recovering and protecting when the switch is on, `SharesUncovered`
+    when cover could not be had, and whatever `accept_plan` raises before anything but protection
+    is sent.
+    """
+    if skip_time_check and desk.profile.venue != "simulated":
+        raise UsageError("--skip-time-check is refused at the real venue")
+    recovered = protect(desk).repaired
+    if desk.db.is_kill_switch_on():
+        raise KillSwitchOn(desk.db.kill_switch_reason())
+    plan = accept_plan(desk, plan)
+    run = Execution(plan, repaired=list(recovered))
+    if plan.orders and plan.plan_id is not None:
+        desk.db.set_plan_status(plan.plan_id, "frozen")
+    _send_exits(desk, run)
+    _poll_exits(desk, run)
+    _send_entries(desk, run, skip_time_check)
+    _poll_entries(desk, run, skip_time_check)
+    _finish(desk, run)
+    return run
+
+
+def _send_exits(desk: Desk, run: Execution) -> None:
+    for planned in run.plan.orders:
+        if planned.intent != EXIT:
+            continue
+        if planned.reason == ROTATED_OUT and not _pair_may_go(desk, run.plan, planned):
+            run.exits.append(ExitReport(planned.ticker, "withheld", "its buy is not allowed"))
+            continue
+        run.exits.append(send_exit(desk, planned))
+    if any(report.state != "sent" for report in run.exits):
+        run.repaired += protect(desk).repaired
+
+
+def _pair_may_go(desk: Desk, plan: Plan, sell: PlannedOrder) -> bool:
+    """A rotation's sell goes only if its buy could go: approved, in time, switch off."""
+    buy = next(
+        (order for order in plan.orders if order.intent == ENTRY and order.ticker == sell.pair),
+        None,
+    )
+    if buy is None or desk.db.is_kill_switch_on() or desk.clock.now() >= plan.expires_at:
+        return False
+    return approved_quantity(desk, plan, buy) > 0 and approved_quantity(desk, plan, sell) > 0
+
+
+def _poll_exits(desk: Desk, run: Execution) -> None:
+    """Wait for the open, then watch the sells for up to a minute; watching also books fills."""
+    sleep_until(desk.clock, open_instant(run.plan.session))
+    deadline = desk.clock.now() + SELL_POLL_LIMIT
+    watch = CoverWatch(desk)
+    while desk.db.get_orders(intent=EXIT, working_only=True):
+        watch.step()
+        if not desk.db.get_orders(intent=EXIT, working_only=True):
+            break
+        if desk.clock.now() >= deadline:
+            run.warnings.append("a sell did not fill within a minute of the open")
+            break
+        desk.clock.sleep(POLL_S)
+    run.repaired += watch.repaired
+
+
+def _send_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
+    buys = [order for order in run.plan.orders if order.intent == ENTRY]
+    if not buys:
+        return
+    trusted = clock_is_trusted(desk)
+    prices = desk.client.latest_trades([order.ticker for order in buys])
+    watch = CoverWatch(desk)
+    for planned in buys:
+        if already := _entry_of_today(desk, run.plan, planned):
+            run.entries.append(already)
+        elif planned.pair is not None and _is_held(desk, planned.pair):
+            run.entries.append(EntryReport(planned.ticker, "pair_not_sold", 0, planned.pair))
+        else:
+            report = send_entry(
+                desk,
+                run.plan,
+                planned,
+                prices,
+                clock_trusted=trusted,
+                past_cutoff_allowed=skip_time_check,
+            )
+            run.entries.append(report)
+            if report.state == "sent":
+                watch.step()
+    run.repaired += watch.repaired
+
+
+def _entry_of_today(desk: Desk, plan: Plan, planned: PlannedOrder) -> EntryReport | None:
+    """The buy that an earlier run of this plan already has at the venue, whatever its state."""
+    for order in desk.db.get_orders(trade_date=plan.session, ticker=planned.ticker, intent=ENTRY):
+        if order.alpaca_order_id is not None:
+            return EntryReport(planned.ticker, "sent", order.quantity, f"earlier, {order.status}")
+    return None
+
+
+def _is_held(desk: Desk, ticker: str) -> bool:
+    return any(position.ticker == ticker for position in desk.db.get_open_positions())
+
+
+def _poll_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
+    cutoff = _last_poll(desk, run, skip_time_check)
+    watch = CoverWatch(desk)
+    while working := desk.db.get_orders(intent=ENTRY, working_only=True):
+        watch.step()
+        if desk.clock.now() >= cutoff:
+            run.cancelled += [order.ticker for order in working if _cancel_rest(desk, order)]
+            break
+        if desk.db.get_orders(intent=ENTRY, working_only=True):
+            desk.clock.sleep(POLL_S)
+    run.repaired += watch.repaired
+    _anchor_stops(desk, run)
+
+
+def _last_poll(desk: Desk, run: Execution, skip_time_check: bool) -> datetime:
+    minute_from_now = desk.clock.now() + SELL_POLL_LIMIT
+    return max(run.plan.expires_at, minute_from_now) if skip_time_check else run.plan.expires_at
+
+
+def _cancel_rest(desk: Desk, order: Order) -> bool:
+    if order.alpaca_order_id is None:
+        return False
+    ended = cancel_and_confirm(desk, order.alpaca_order_id)
+    if ended is None:
+        desk.db.add_alert(
+            "cancel_unconfirmed",
+            f"{order.client_order_id} is not confirmed cancelled",
+            at=desk.clock.now(),
+            severity="critical",
+        )
+    return ended is not None and ended.status == "canceled"
+
+
+def _anchor_stops(desk: Desk, run: Execution) -> None:
+    """Move the stops of today's entries that lie too far from their fills."""
+    for position in desk.db.get_open_positions():
+        if position.entry_date != run.plan.session or position.stop_order_id is None:
+            continue
+        leg = desk.client.get_order(position.stop_order_id)
+        if leg is not None and leg.is_live_cover and anchor_stop(desk, position, leg):
+            run.repaired.append(f"{position.ticker} stop moved to {position.stop_price}")
+
+
+def _finish(desk: Desk, run: Execution) -> None:
+    last = protect(desk)
+    run.repaired += last.repaired
+    if last.uncovered:
+        raise SharesUncovered(last.uncovered)

@@ -1,0 +1,105 @@
+"""Leaving a position: a small state machine that can be resumed at every step.
+
+cancel of the stop requested → cancel confirmed by a read → sell what the venue says is held →
+closed. Each state is a committed row, so a new start finds where it was. A stop that turns out to
+be filled ends the exit; a cancel that is not confirmed in time leaves the stop in force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from livekit.model import EXIT, Order, PlannedOrder, Position, VenueOrder
+from livekit.sessions import open_instant
+from livekit.trading.books import book_new_fills
+from livekit.trading.desk import Desk
+from livekit.trading.orders import new_order, send
+from livekit.trading.protector import cancel_and_confirm, open_orders
+
+__all__ = ["ExitReport", "send_exit"]
+
+CANCEL_LEAD = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReport:
+    """What became of one planned exit when it was sent."""
+
+    ticker: str
+    state: str
+    detail: str = ""
+
+
+def send_exit(desk: Desk, planned: PlannedOrder) -> ExitReport:
+    """Free the shares of a position from its stop and sell them at market."""
+    position = _open_position(desk, planned.ticker)
+    if position is None:
+        return ExitReport(planned.ticker, "closed", "no open position")
+    if working := _working_exit(desk, position):
+        return ExitReport(planned.ticker, "sent", f"{working.client_order_id} {working.status}")
+    if not _free_shares(desk, position):
+        return ExitReport(planned.ticker, "stop_in_force", "its cancel is not confirmed")
+    book_new_fills(desk)
+    position = _open_position(desk, planned.ticker)
+    if position is None:
+        return ExitReport(planned.ticker, "closed", "its stop had filled")
+    return _sell(desk, position, planned.reason)
+
+
+def _open_position(desk: Desk, ticker: str) -> Position | None:
+    return next((item for item in desk.db.get_open_positions() if item.ticker == ticker), None)
+
+
+def _working_exit(desk: Desk, position: Position) -> Order | None:
+    working = desk.db.get_orders(ticker=position.ticker, intent=EXIT, working_only=True)
+    return next((order for order in working if order.alpaca_order_id is not None), None)
+
+
+def _free_shares(desk: Desk, position: Position) -> bool:
+    """Cancel every live sell on the ticker, the position's stop first; True when none is left."""
+    confirmed = [
+        cancel_and_confirm(desk, order_id, until=_confirm_until(desk)) is not None
+        for order_id in _stops_of(desk, position)
+    ]
+    return all(confirmed)
+
+
+def _stops_of(desk: Desk, position: Position) -> list[str]:
+    shown = [order for order in open_orders(desk) if _is_stop_of(order, position)]
+    ids = [order.order_id for order in shown]
+    known = position.stop_order_id
+    if known is not None and known not in ids:
+        order = desk.client.get_order(known)
+        if order is not None and not order.is_terminal:
+            ids.insert(0, known)
+    return ids
+
+
+def _is_stop_of(order: VenueOrder, position: Position) -> bool:
+    return order.ticker == position.ticker and order.side == "sell"
+
+
+def _confirm_until(desk: Desk) -> datetime | None:
+    """Before the open a cancel may take until a minute before it; afterwards ten seconds."""
+    deadline = open_instant(desk.order_session()) - CANCEL_LEAD
+    return deadline if desk.clock.now() < deadline else None
+
+
+def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:
+    held = {item.ticker: item for item in desk.client.get_positions()}.get(position.ticker)
+    shares = min(position.shares_now, int(held.quantity_available)) if held else 0
+    if shares < 1:
+        return ExitReport(position.ticker, "nothing_to_sell", "the venue shows no free shares")
+    order = new_order(
+        desk, position.ticker, EXIT, "sell", shares, position_id=position.position_id, reason=reason
+    )
+    sent = send(
+        desk,
+        order,
+        lambda: desk.client.place_order(
+            order.ticker, order.quantity, "sell", client_order_id=order.client_order_id
+        ),
+        protective=True,
+    )
+    return ExitReport(position.ticker, "sent" if sent.venue else sent.outcome, sent.message)

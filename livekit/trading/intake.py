@@ -1,0 +1,77 @@
+"""Candidates of a session: its reports are found, read once, merged and stored.
+
+Once candidates of a session are stored, its reports are never read again: every book and every
+replay uses the stored ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from livekit.errors import BadInput
+from livekit.model import Candidate, ReportResult
+from livekit.reports import parse_report
+from livekit.sessions import session_on_or_after
+from livekit.strategy.decisions import rank_candidates
+from livekit.trading.desk import Desk
+
+__all__ = ["Intake", "find_reports", "take_candidates"]
+
+_NAME = re.compile(r"earnings_trade_analysis_(\d{4}-\d{2}-\d{2})\.html")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a session's reports gave. ``status``: ok, empty, suspect, no_report or stored."""
+
+    status: str
+    candidates: tuple[Candidate, ...]
+    reports: tuple[ReportResult, ...] = ()
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_reports(folder: Path, session: date) -> tuple[Path, ...]:
+    """Report files that belong to ``session``: dated on it, or on a closed day before it."""
+    if not folder.is_dir():
+        return ()
+    dated = ((match[1], path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name)))
+    return tuple(
+        path for day, path in sorted(dated) if session_on_or_after(_day(path, day)) == session
+    )
+
+
+def _day(path: Path, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(path, f"its name holds no date ({text})") from error
+
+
+def take_candidates(desk: Desk, session: date, named: Sequence[Path] | None = None) -> Intake:
+    """The session's candidates: the stored ones, else those of its reports.
+
+    ``named`` files replace the search in the reports folder. Raises `BadInput` when a named file
+    is absent or a report cannot be read. A suspect report withholds all candidates.
+    """
+    stored = desk.db.get_candidates(session)
+    if stored is not None and named is None:
+        return Intake("stored", stored)
+    files = tuple(named) if named is not None else find_reports(desk.profile.reports_dir, session)
+    if not files:
+        return Intake("no_report", (), notes=(f"no report for {session}",))
+    reports = tuple(parse_report(path) for path in files)
+    for path, report in zip(files, reports, strict=True):
+        if session_on_or_after(report.report_date) != session:
+            raise BadInput(path, f"is dated {report.report_date}, not for session {session}")
+    notes = tuple(note for report in reports for note in report.notes)
+    if any(report.verdict == "suspect" for report in reports):
+        return Intake("suspect", (), reports, files, notes)
+    ranked = rank_candidates(reports, desk.config.min_grade)
+    if stored is not None:
+        return Intake("stored", stored, reports, files, notes)
+    return Intake("ok" if ranked else "empty", ranked, reports, files, notes)

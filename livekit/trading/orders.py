@@ -1,0 +1,285 @@
+"""Intent before send: an order row is committed, then the request goes out.
+
+Every request ends as *confirmed*, *refused*, *denied* (by us, before sending) or *unknown*. Unknown
+is settled only by asking the venue for the same client order id: what is found there is adopted,
+and only after a settle window without it is the same id sent once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown
+from livekit.model import STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
+from livekit.trading.desk import Desk
+from livekit.trading.order_ids import client_order_id
+
+__all__ = [
+    "Sent",
+    "adopt",
+    "fingerprint",
+    "deny",
+    "flat",
+    "new_order",
+    "resolve_unknown",
+    "send",
+    "sync_orders",
+]
+
+SETTLE_POLLS_S = (0.0, 1.0, 2.0, 3.0)
+LOCALLY_TERMINAL = TERMINAL_STATUSES | {"refused", "denied"}
+
+Outcome = Literal["confirmed", "refused", "denied", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one intent."""
+
+    order: Order
+    outcome: Outcome
+    venue: VenueOrder | None = None
+    message: str = ""
+    status_code: int | None = None
+
+
+def fingerprint(order: Order) -> str:
+    """Hash of everything the venue will be told of the order but its id."""
+    facts = (order.ticker, order.side, order.quantity, order.order_type, order.time_in_force)
+    stop = "" if order.stop_price is None else str(order.stop_price.normalize())
+    return hashlib.sha256("|".join((*map(str, facts), stop)).encode()).hexdigest()
+
+
+def new_order(
+    desk: Desk,
+    ticker: str,
+    intent: Intent,
+    side: Side,
+    quantity: int,
+    *,
+    order_type: str = "market",
+    time_in_force: str = "day",
+    **facts: object,
+) -> Order:
+    """An order of the present session with its id, attempt and fingerprint; nothing is stored.
+
+    An intent of today that never reached the venue is taken up again under its own id when it asks
+    for the same thing; otherwise it is given up and the next attempt number is used. Raises
+    `BooksDiffer` while the last attempt is working: placing another would double it.
+    """
+    session = desk.order_session()
+    earlier = _attempts(desk, session, ticker, intent, side)
+    bare = Order(
+        client_order_id="",
+        intent=intent,
+        side=side,
+        ticker=ticker,
+        trade_date=session,
+        quantity=quantity,
+        order_type=order_type,
+        time_in_force=time_in_force,
+        status="intended",
+        **facts,  # type: ignore[arg-type]  # field names of Order, checked by its constructor
+    )
+    mark = fingerprint(bare)
+    for order in earlier:
+        if order.alpaca_order_id is None and order.status not in LOCALLY_TERMINAL:
+            if order.fingerprint == mark:
+                return order
+            deny(desk, order, "given up for an order of another size or price")
+        elif order.status not in LOCALLY_TERMINAL:
+            raise BooksDiffer([f"{order.client_order_id} is still {order.status}"])
+    attempt = max((order.attempt for order in earlier), default=0) + 1
+    cid = client_order_id(session, ticker, intent, side, attempt)
+    return replace(bare, client_order_id=cid, attempt=attempt, fingerprint=mark)
+
+
+def _attempts(desk: Desk, session: date, ticker: str, intent: Intent, side: Side) -> list[Order]:
+    return [
+        order
+        for order in desk.db.get_orders(trade_date=session, ticker=ticker, intent=intent)
+        if order.side == side and order.parent_client_order_id is None
+    ]
+
+
+def send(
+    desk: Desk, order: Order, submit: Callable[[], VenueOrder], *, protective: bool = False
+) -> Sent:
+    """Commit the intent, look the id up at the venue, then submit.
+
+    ``protective`` orders pass a kill switch that is on; all others are denied by it.
+    """
+    if desk.db.get_order_by_client_id(order.client_order_id) is None:
+        desk.db.add_order(order, at=desk.clock.now())
+    existing = desk.client.get_order_by_client_id(order.client_order_id)
+    if existing is not None:
+        return adopt(desk, order, existing)
+    if not protective and desk.db.is_kill_switch_on():
+        return deny(desk, order, "kill switch is on")
+    return _submit(desk, order, submit)
+
+
+def deny(desk: Desk, order: Order, why: str) -> Sent:
+    """Record that we ourselves held an intent back."""
+    desk.db.update_order_status(
+        order.client_order_id, "denied", at=desk.clock.now(), outcome="denied"
+    )
+    return Sent(order, "denied", message=why)
+
+
+def _submit(desk: Desk, order: Order, submit: Callable[[], VenueOrder]) -> Sent:
+    try:
+        return adopt(desk, order, submit())
+    except OrderRefused as refusal:
+        return _refused(desk, order, refusal)
+    except OutcomeUnknown as unknown:
+        desk.db.update_order_status(
+            order.client_order_id, "unknown", at=desk.clock.now(), outcome="unknown"
+        )
+        found = resolve_unknown(desk, order)
+        return found if found.outcome != "unknown" else _resend(desk, order, submit, str(unknown))
+
+
+def _resend(desk: Desk, order: Order, submit: Callable[[], VenueOrder], cause: str) -> Sent:
+    """One more try with the same id, which the venue refuses if the first one landed after all."""
+    try:
+        return adopt(desk, order, submit())
+    except OrderRefused as refusal:
+        return _refused(desk, order, refusal)
+    except OutcomeUnknown:
+        return Sent(order, "unknown", message=cause)
+
+
+def _refused(desk: Desk, order: Order, refusal: OrderRefused) -> Sent:
+    if refusal.is_duplicate_client_id:
+        found = resolve_unknown(desk, order)
+        if found.outcome != "unknown":
+            return found
+    desk.db.update_order_status(
+        order.client_order_id, "refused", at=desk.clock.now(), outcome="refused"
+    )
+    return Sent(order, "refused", message=refusal.message, status_code=refusal.status)
+
+
+def resolve_unknown(desk: Desk, order: Order) -> Sent:
+    """Ask the venue for the id over the settle window; adopt it when found."""
+    for pause_s in SETTLE_POLLS_S:
+        desk.clock.sleep(pause_s)
+        found = desk.client.get_order_by_client_id(order.client_order_id)
+        if found is not None:
+            return adopt(desk, order, found)
+    return Sent(order, "unknown", message="the venue does not show it")
+
+
+def adopt(desk: Desk, order: Order, found: VenueOrder) -> Sent:
+    """Take the venue's order as the outcome of our intent, its stop leg included.
+
+    Raises `BooksDiffer` when the venue's order is not the one we intended.
+    """
+    same = (found.ticker, found.side, found.quantity) == (
+        order.ticker,
+        order.side,
+        Decimal(order.quantity),
+    )
+    if not same:
+        raise BooksDiffer([f"{order.client_order_id} at the venue is another order"])
+    with desk.db.transaction():
+        _write_state(desk, order.client_order_id, found)
+        for leg in found.legs:
+            _adopt_leg(desk, order, leg)
+    return Sent(order, "confirmed", found)
+
+
+def _write_state(desk: Desk, known_as: str, found: VenueOrder) -> None:
+    desk.db.update_order_status(
+        known_as,
+        found.status,
+        at=desk.clock.now(),
+        outcome="confirmed",
+        filled_qty=int(found.filled_quantity),
+        filled_avg_price=found.filled_average_price,
+        alpaca_order_id=found.order_id,
+    )
+
+
+def _adopt_leg(desk: Desk, parent: Order, leg: VenueOrder) -> None:
+    if desk.db.get_order_by_alpaca_id(leg.order_id) is not None:
+        return
+    row = Order(
+        client_order_id=leg.client_order_id,
+        intent=STOP,
+        side=leg.side,
+        ticker=leg.ticker,
+        trade_date=parent.trade_date,
+        quantity=int(leg.quantity),
+        order_type=leg.order_type,
+        time_in_force=leg.time_in_force,
+        status=leg.status,
+        stop_price=leg.stop_price,
+        alpaca_order_id=leg.order_id,
+        parent_client_order_id=parent.client_order_id,
+        position_id=parent.position_id,
+        plan_id=parent.plan_id,
+        reason="leg",
+        outcome="confirmed",
+    )
+    desk.db.add_order(replace(row, fingerprint=fingerprint(row)), at=desk.clock.now())
+
+
+def flat(orders: Iterable[VenueOrder]) -> Iterator[VenueOrder]:
+    """Orders with their legs, each once."""
+    for order in orders:
+        yield order
+        yield from order.legs
+
+
+def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
+    """Bring our working order rows up to what the venue shows.
+
+    A row that the venue's list does not contain is read by its id: a list may be a window. A leg
+    sleeps as long as its entry works, so it is not asked for until then.
+    """
+    by_id = {order.order_id: order for order in flat(shown)}
+    working = desk.db.get_orders(working_only=True)
+    unfilled = {row.client_order_id for row in working if row.side == "buy"}
+    for row in working:
+        if row.alpaca_order_id is None:
+            resolve_intent(desk, row)
+            continue
+        if row.status == "held" and row.parent_client_order_id in unfilled:
+            continue
+        found = by_id.get(row.alpaca_order_id) or desk.client.get_order(row.alpaca_order_id)
+        if found is None:
+            raise BooksDiffer([f"{row.client_order_id} is unknown to the venue"])
+        if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
+            _write_state(desk, row.client_order_id, found)
+            _follow_replacement(desk, row, found)
+
+
+def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> None:
+    if found.status != "replaced" or found.replaced_by is None:
+        return
+    successor = desk.client.get_order(found.replaced_by)
+    if successor is None or desk.db.get_order_by_alpaca_id(successor.order_id) is not None:
+        return
+    with desk.db.transaction():
+        _adopt_leg(desk, row, successor)
+        if row.position_id is not None:
+            desk.db.update_position(row.position_id, stop_order_id=successor.order_id)
+
+
+def resolve_intent(desk: Desk, row: Order) -> Sent:
+    """Settle an intent that an earlier run left open: adopt it if the venue shows it.
+
+    One that the venue does not know after the settle window stays open while its session lasts, so
+    that it can only be sent again under the same id; once the session is over it ends as denied.
+    """
+    found = resolve_unknown(desk, row)
+    if found.outcome == "unknown" and row.trade_date < desk.order_session():
+        return deny(desk, row, "never reached the venue")
+    return found

@@ -1,0 +1,296 @@
+"""The phases of a session, each one function from a desk to an outcome.
+
+The terminal, the notebooks and the demo all perform a phase through this module. An error of the
+package's own tree becomes an outcome with its exit code; anything else is a crash and propagates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from livekit.errors import BooksDiffer, LivekitError, PlanRefused
+from livekit.model import Break, Plan
+from livekit.sessions import close_instant, open_instant
+from livekit.state import EquityPoint
+from livekit.trading.desk import Desk
+from livekit.trading.executor import Execution, execute_plan
+from livekit.trading.holdings import recent_bars
+from livekit.trading.plans import canonical_json, plan_from_body
+from livekit.trading.protector import Protection, protect
+from livekit.trading.reconciliation import reconcile
+from livekit.trading.settlement import TwinStep, settle_twins
+from livekit.trading.signal_generator import Signals, generate_signals
+
+__all__ = [
+    "COMPARISON",
+    "EXECUTION",
+    "EXIT_PRECEDENCE",
+    "PHASES",
+    "PROTECT",
+    "RECONCILIATION",
+    "SIGNALS",
+    "Curves",
+    "PhaseOutcome",
+    "Reconciled",
+    "due_instant",
+    "last_instant",
+    "perform",
+    "worst_exit_code",
+]
+
+SIGNALS = "signals"
+EXECUTION = "execution"
+PROTECT = "protect"
+RECONCILIATION = "reconciliation"
+COMPARISON = "comparison"
+PHASES = (SIGNALS, EXECUTION, PROTECT, RECONCILIATION, COMPARISON)
+
+EXIT_PRECEDENCE = (7, 1, 4, 3, 6, 2, 5)
+
+BROKER = "broker"
+
+SIGNALS_LEAD = timedelta(minutes=40)
+EXECUTION_LEAD = timedelta(minutes=15)
+PROTECT_LEAD = timedelta(minutes=30)
+AFTER_CLOSE = timedelta(minutes=20)
+
+
+def due_instant(phase: str, session: date) -> datetime:
+    """When a phase of a session becomes due (UTC)."""
+    opens, closes = open_instant(session), close_instant(session)
+    return {
+        SIGNALS: opens - SIGNALS_LEAD,
+        EXECUTION: opens - EXECUTION_LEAD,
+        PROTECT: closes - PROTECT_LEAD,
+        RECONCILIATION: closes + AFTER_CLOSE,
+        COMPARISON: closes + AFTER_CLOSE,
+    }[phase]
+
+
+def last_instant(phase: str, session: date) -> datetime | None:
+    """After this instant a phase of the session is missed; None when it can be made up later."""
+    closes = close_instant(session)
+    return {SIGNALS: closes - PROTECT_LEAD, EXECUTION: closes - PROTECT_LEAD, PROTECT: closes}.get(
+        phase
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Reconciliation's result: open breaks, the twins' steps, the broker's equity point."""
+
+    breaks: tuple[Break, ...]
+    protection: Protection
+    twins: tuple[TwinStep, ...]
+    equity_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Daily equity of the three books, oldest first."""
+
+    broker: tuple[EquityPoint, ...]
+    primary: tuple[EquityPoint, ...]
+    shadow: tuple[EquityPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseOutcome:
+    """What a phase did: exit code, one line a fact, and its typed result if it got one."""
+
+    phase: str
+    session: date
+    exit_code: int
+    lines: tuple[str, ...]
+    signals: Signals | None = None
+    execution: Execution | None = None
+    protection: Protection | None = None
+    reconciled: Reconciled | None = None
+    curves: Curves | None = None
+
+
+def worst_exit_code(codes: Sequence[int]) -> int:
+    """The first of 7, 1, 4, 3, 6, 2, 5, 0 that occurred."""
+    return next((code for code in EXIT_PRECEDENCE if code in codes), 0)
+
+
+def perform(desk: Desk, phase: str, session: date) -> PhaseOutcome:
+    """Perform one phase; an error of our own tree is its outcome, never an escape."""
+    return guarded(phase, session, lambda: _PERFORMERS[phase](desk, session))
+
+
+def guarded(phase: str, session: date, act: Callable[[], PhaseOutcome]) -> PhaseOutcome:
+    """Run ``act`` and turn an error of our own tree into an outcome with its exit code."""
+    try:
+        return act()
+    except LivekitError as error:
+        return PhaseOutcome(phase, session, error.exit_code, (error.operator_line(),))
+
+
+def _signals(desk: Desk, session: date) -> PhaseOutcome:
+    result = generate_signals(desk, session)
+    lines = (
+        f"report: {result.intake.status}, {len(result.intake.candidates)} candidates",
+        *(_plan_line(plan) for plan in (result.primary, result.shadow)),
+        *(f"withheld: {reason}" for reason in result.withheld),
+        *(f"cover repaired: {text}" for text in result.protection.repaired),
+        *(("kill switch is on: plan blocked",) if result.blocked else ()),
+    )
+    return PhaseOutcome(SIGNALS, session, result.exit_code, lines, signals=result)
+
+
+def _plan_line(plan: Plan) -> str:
+    sides = [order.side for order in plan.orders]
+    return (
+        f"{plan.strategy}: {sides.count('sell')} exits, {sides.count('buy')} entries, "
+        f"{len(plan.skips)} skips, plan {plan.sha256[:12]}"
+    )
+
+
+def _execution(desk: Desk, session: date) -> PhaseOutcome:
+    return run_executor(desk, current_plan(desk, session))
+
+
+def current_plan(desk: Desk, session: date) -> Plan:
+    """The primary's stored plan of a session; raises `PlanRefused` when there is none."""
+    stored = desk.db.get_plan(desk.config.primary_strategy, session)
+    if stored is None:
+        raise PlanRefused(session, "no plan is stored for the session; run the signals phase")
+    return plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
+
+
+def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> PhaseOutcome:
+    """Execute a plan under its own row of the run log, which keeps what was done."""
+    run_id = desk.db.start_run(
+        session=plan.session,
+        phase="executor",
+        at=desk.clock.now(),
+        venue=desk.profile.venue,
+        git="",
+        config_sha256="",
+    )
+    outcome = guarded(
+        EXECUTION,
+        plan.session,
+        lambda: _executed(execute_plan(desk, plan, skip_time_check=skip_time_check)),
+    )
+    desk.db.finish_run(
+        run_id,
+        at=desk.clock.now(),
+        status="done" if outcome.exit_code == 0 else "failed",
+        exit_code=outcome.exit_code,
+        message="; ".join(outcome.lines)[:2000],
+        record_json=_record(outcome),
+    )
+    return outcome
+
+
+def _executed(run: Execution) -> PhaseOutcome:
+    lines = (
+        *(f"exit {item.ticker}: {item.state} {item.detail}".strip() for item in run.exits),
+        *(f"entry {item.ticker}: {item.state} {item.detail}".strip() for item in run.entries),
+        *(f"cancelled at the cut-off: {ticker}" for ticker in run.cancelled),
+        *(f"cover repaired: {text}" for text in run.repaired),
+        *run.warnings,
+    )
+    return PhaseOutcome(EXECUTION, run.plan.session, 0, lines, execution=run)
+
+
+def _record(outcome: PhaseOutcome) -> str:
+    run = outcome.execution
+    return canonical_json(
+        {
+            "lines": list(outcome.lines),
+            "exits": [asdict(item) for item in run.exits] if run else [],
+            "entries": [asdict(item) for item in run.entries] if run else [],
+        }
+    )
+
+
+def _protect(desk: Desk, session: date) -> PhaseOutcome:
+    result = protect(desk)
+    lines = (
+        *(f"cover repaired: {text}" for text in result.repaired),
+        *(f"UNCOVERED: {text}" for text in result.uncovered),
+    )
+    code = 7 if result.uncovered else 0
+    return PhaseOutcome(
+        PROTECT, session, code, lines or ("every share is covered",), protection=result
+    )
+
+
+def _reconciliation(desk: Desk, session: date) -> PhaseOutcome:
+    protection = protect(desk)
+    breaks = reconcile(desk, session)
+    twins = settle_twins(desk, session)
+    equity = _save_broker_equity(desk, session)
+    result = Reconciled(breaks, protection, twins, equity)
+    lines = (
+        f"{len(breaks)} breaks, broker equity {equity:.2f} USD",
+        *(f"break: {item.kind} {item.ticker or ''}: {item.facts}" for item in breaks),
+        *(f"UNCOVERED: {text}" for text in protection.uncovered),
+        *(_twin_line(step) for step in twins),
+    )
+    code = 7 if protection.uncovered else BooksDiffer.exit_code if breaks else 0
+    return PhaseOutcome(RECONCILIATION, session, code, lines, reconciled=result)
+
+
+def _twin_line(step: TwinStep) -> str:
+    return (
+        f"twin {step.strategy} {step.session}: {step.positions} positions, "
+        f"{len(step.trades)} closed, realised {step.realised_usd:.2f} USD"
+    )
+
+
+def _save_broker_equity(desk: Desk, session: date) -> Decimal:
+    """Store the broker book's point: realised from closed trades, unrealised at official closes."""
+    account = desk.client.get_account()
+    positions = desk.db.get_positions()
+    realised = sum((item.pnl for item in positions if item.pnl is not None), Decimal(0))
+    held = [item for item in positions if item.status == "open"]
+    bars = recent_bars(desk, [item.ticker for item in held], session, session)
+    marks = [
+        (Decimal(repr(float(bars[item.ticker].close[-1]))) * item.shares_now) - item.invested
+        for item in held
+        if item.ticker in bars
+    ]
+    desk.db.save_equity(
+        session,
+        BROKER,
+        cash=account.cash,
+        equity=account.equity,
+        realised=realised,
+        unrealised=sum(marks, Decimal(0)).quantize(Decimal("0.01")),
+        positions=len(held),
+    )
+    return account.equity
+
+
+def _comparison(desk: Desk, session: date) -> PhaseOutcome:
+    curves = Curves(
+        tuple(desk.db.get_equity(BROKER)),
+        tuple(desk.db.get_equity(desk.config.primary_strategy)),
+        tuple(desk.db.get_equity(desk.config.shadow_strategy)),
+    )
+    lines = tuple(
+        f"{name}: {points[-1].realised + points[-1].unrealised:+.2f} USD"
+        for name, points in (
+            ("broker book", curves.broker),
+            (f"twin {desk.config.primary_strategy}", curves.primary),
+            (f"twin {desk.config.shadow_strategy}", curves.shadow),
+        )
+        if points
+    )
+    return PhaseOutcome(COMPARISON, session, 0, lines, curves=curves)
+
+
+_PERFORMERS: dict[str, Callable[[Desk, date], PhaseOutcome]] = {
+    SIGNALS: _signals,
+    EXECUTION: _execution,
+    PROTECT: _protect,
+    RECONCILIATION: _reconciliation,
+    COMPARISON: _comparison,
+}

@@ -1,0 +1,256 @@
+"""The protector: makes cover equal to holdings, and does nothing else.
+
+It runs at the start and the end of every run and on every fill, also with the kill switch on, and
+no limit of ours denies it. A stop that would lie at or above the market is replaced by a sale at
+market, since no stop can rest there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from livekit.errors import OrderRefused, OutcomeUnknown
+from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder
+from livekit.trading.books import book_new_fills, due_stop, position_row
+from livekit.trading.cover import CoverGap, cover_gaps
+from livekit.trading.desk import Desk
+from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send, sync_orders
+
+__all__ = [
+    "CoverWatch",
+    "Protection",
+    "anchor_stop",
+    "cancel_and_confirm",
+    "open_orders",
+    "place_stop",
+    "protect",
+]
+
+CONFIRM_POLL_S = 1.0
+CONFIRM_LIMIT_S = 10.0
+GRACE_S = 4.0
+KILL_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What an audit of cover found and did."""
+
+    repaired: tuple[str, ...]
+    uncovered: tuple[str, ...]
+
+
+def open_orders(desk: Desk) -> tuple[VenueOrder, ...]:
+    """Every open order at the venue with its legs laid flat, each once."""
+    return tuple(flat(desk.client.list_orders(status="open")))
+
+
+def protect(desk: Desk) -> Protection:
+    """Read orders, fills and positions, then cover every share of ours that lacks cover."""
+    watch = CoverWatch(desk, grace_s=0.0)
+    watch.step()
+    left = watch.gaps() if watch.repaired else watch.last_gaps
+    return Protection(tuple(watch.repaired), tuple(str(gap) for gap in left))
+
+
+class CoverWatch:
+    """Watches cover while orders work, and repairs a gap that outlives its grace.
+
+    The grace lets a partial fill complete and a sleeping leg wake. A gap of a minute switches the
+    kill switch on.
+    """
+
+    def __init__(self, desk: Desk, *, grace_s: float = GRACE_S) -> None:
+        self._desk = desk
+        self._grace_s = grace_s
+        self._first_seen: dict[str, datetime] = {}
+        self.repaired: list[str] = []
+        self.last_gaps: tuple[CoverGap, ...] = ()
+
+    def step(self) -> tuple[VenueOrder, ...]:
+        """One look: book what happened, repair what is due; returns the open orders seen."""
+        orders = open_orders(self._desk)
+        sync_orders(self._desk, orders)
+        book_new_fills(self._desk)
+        self.last_gaps = self.gaps(orders)
+        now = self._desk.clock.now()
+        open_gaps = {gap.position.ticker for gap in self.last_gaps}
+        self._first_seen = {
+            ticker: self._first_seen.get(ticker, now) for ticker in sorted(open_gaps)
+        }
+        for gap in self.last_gaps:
+            self._repair(gap, orders, now)
+        return orders
+
+    def gaps(self, orders: tuple[VenueOrder, ...] | None = None) -> tuple[CoverGap, ...]:
+        """The gaps of this instant, from a fresh read of the positions."""
+        positions = self._desk.db.get_open_positions()
+        if not positions:
+            return ()
+        shown = open_orders(self._desk) if orders is None else orders
+        held = self._desk.client.get_positions()
+        return cover_gaps(positions, held, _with_legs(self._desk, positions, shown))
+
+    def _repair(self, gap: CoverGap, orders: tuple[VenueOrder, ...], now: datetime) -> None:
+        age_s = (now - self._first_seen[gap.position.ticker]).total_seconds()
+        if age_s < self._grace_s:
+            return
+        if _cover(self._desk, gap, orders):
+            self.repaired.append(str(gap))
+        elif age_s >= KILL_AFTER_S:
+            _give_alarm(self._desk, gap, age_s)
+
+
+def _give_alarm(desk: Desk, gap: CoverGap, age_s: float) -> None:
+    text = f"{gap} uncovered for {age_s:.0f} s"
+    now = desk.clock.now()
+    with desk.db.transaction():
+        desk.db.set_kill_switch(True, reason=text, who="protector", at=now)
+        desk.db.add_alert("uncovered", text, at=now, severity="critical")
+
+
+def _with_legs(
+    desk: Desk, positions: list[Position], orders: tuple[VenueOrder, ...]
+) -> tuple[VenueOrder, ...]:
+    """Add the positions' own stops that a listing left out: a filled parent hides its leg there."""
+    shown = {order.order_id for order in orders}
+    hidden = [
+        order
+        for position in positions
+        if position.stop_order_id is not None and position.stop_order_id not in shown
+        if (order := desk.client.get_order(position.stop_order_id)) is not None
+    ]
+    return (*orders, *hidden)
+
+
+def _cover(desk: Desk, gap: CoverGap, orders: tuple[VenueOrder, ...]) -> bool:
+    """Cover one gap; a buy that still works on the ticker is cancelled first, legs and all."""
+    ticker = gap.position.ticker
+    blocking = [order for order in orders if order.ticker == ticker and order.side == "buy"]
+    if not all(cancel_and_confirm(desk, order.order_id) for order in blocking):
+        return False
+    if not _drop_sleeping_leg(desk, gap.position):
+        return False
+    book_new_fills(desk)
+    fresh = position_row(desk, gap.position.position_id)
+    shares = gap.missing_shares + fresh.shares_now - gap.position.shares_now
+    return shares <= 0 or place_stop(desk, fresh, shares).outcome == "confirmed"
+
+
+def _drop_sleeping_leg(desk: Desk, position: Position) -> bool:
+    """Cancel the position's own leg if it still sleeps; its shares must be free for a new stop."""
+    if position.stop_order_id is None:
+        return True
+    leg = desk.client.get_order(position.stop_order_id)
+    if leg is None or leg.is_terminal or leg.is_live_cover:
+        return True
+    return cancel_and_confirm(desk, leg.order_id) is not None
+
+
+def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
+    """Place a simple GTC stop for ``shares``, or sell at market when the market is at or below it."""
+    market = desk.client.latest_trades([position.ticker]).get(position.ticker)
+    if market is not None and position.stop_price >= market.price:
+        return _sell_at_market(desk, position, shares)
+    order = new_order(
+        desk,
+        position.ticker,
+        STOP,
+        "sell",
+        shares,
+        order_type="stop",
+        time_in_force="gtc",
+        stop_price=position.stop_price,
+        position_id=position.position_id,
+        reason=PROTECTIVE_STOP,
+    )
+    sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True)
+    if sent.venue is not None and position.position_id is not None:
+        desk.db.update_position(position.position_id, stop_order_id=sent.venue.order_id)
+    if sent.outcome == "refused" and "stop price must be" in sent.message:
+        return _sell_at_market(desk, position, shares)
+    return sent
+
+
+def _submit_stop(desk: Desk, order: Order) -> VenueOrder:
+    return desk.client.place_order(
+        order.ticker,
+        order.quantity,
+        order.side,
+        client_order_id=order.client_order_id,
+        order_type="stop",
+        time_in_force="gtc",
+        stop_price=order.stop_price,
+    )
+
+
+def _sell_at_market(desk: Desk, position: Position, shares: int) -> Sent:
+    order = new_order(
+        desk,
+        position.ticker,
+        EXIT,
+        "sell",
+        shares,
+        position_id=position.position_id,
+        reason=PROTECTIVE_STOP,
+    )
+    return send(
+        desk,
+        order,
+        lambda: desk.client.place_order(
+            order.ticker, order.quantity, "sell", client_order_id=order.client_order_id
+        ),
+        protective=True,
+    )
+
+
+def cancel_and_confirm(
+    desk: Desk, order_id: str, *, until: datetime | None = None
+) -> VenueOrder | None:
+    """Ask for a cancel and read the order until it is terminal; None if it is not in time.
+
+    The state comes from reading the order, never from the answer to the cancel. The limit is ten
+    seconds, or ``until`` where given.
+    """
+    row = desk.db.get_order_by_alpaca_id(order_id)
+    if row is not None and row.status not in LOCALLY_TERMINAL:
+        desk.db.update_order_status(row.client_order_id, "pending_cancel", at=desk.clock.now())
+    _request_cancel(desk, order_id)
+    started = desk.clock.now()
+    while True:
+        order = desk.client.get_order(order_id)
+        if order is not None and order.is_terminal:
+            sync_orders(desk, [order])
+            return order
+        now = desk.clock.now()
+        late = now >= until if until else (now - started).total_seconds() >= CONFIRM_LIMIT_S
+        if late:
+            return None
+        desk.clock.sleep(CONFIRM_POLL_S)
+
+
+def _request_cancel(desk: Desk, order_id: str) -> None:
+    """Send the cancel. Refused or unanswered, the read that follows tells what is true."""
+    with contextlib.suppress(OrderRefused, OutcomeUnknown):
+        desk.client.cancel_order(order_id)
+
+
+def anchor_stop(desk: Desk, position: Position, leg: VenueOrder) -> bool:
+    """Replace a leg that lies too far from the stop due from the fill; True if it was replaced.
+
+    The tolerance is ``stop_anchor_tolerance_pct`` of the stop due.
+    """
+    due = due_stop(position.entry_price, desk.config.stop_loss_pct)
+    tolerance = due * Decimal(str(desk.config.stop_anchor_tolerance_pct)) / 100
+    if leg.stop_price is not None and abs(leg.stop_price - due) <= tolerance:
+        return False
+    if cancel_and_confirm(desk, leg.order_id) is None:
+        return False
+    book_new_fills(desk)
+    fresh = position_row(desk, position.position_id)
+    if fresh.status == "open":
+        place_stop(desk, fresh, fresh.shares_now)
+    return True

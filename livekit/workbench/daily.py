@@ -1,0 +1,157 @@
+"""One session, phase by phase: what is due is run, what is not is said.
+
+Every phase of every session has a row in the run log. A phase that is done is not run again; one
+whose time has passed is missed, and the later phases make up what can be made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+from livekit.backtest.manifest import git_state
+from livekit.clock import sleep_until
+from livekit.config import config_sha256
+from livekit.errors import NotASession
+from livekit.sessions import is_session
+from livekit.trading.desk import Desk
+from livekit.trading.opening import sole_writer
+from livekit.trading.phases import (
+    EXECUTION,
+    PHASES,
+    SIGNALS,
+    PhaseOutcome,
+    due_instant,
+    last_instant,
+    perform,
+    worst_exit_code,
+)
+
+__all__ = ["DailyReport", "PhaseReport", "Performer", "perform_recorded", "run_daily"]
+
+Performer = Callable[[Desk, str, date], PhaseOutcome]
+
+DONE = "done"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """What the daily run did with one phase, or why it did nothing."""
+
+    phase: str
+    status: str
+    exit_code: int
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DailyReport:
+    """A session's phases in order."""
+
+    session: date
+    phases: tuple[PhaseReport, ...]
+    outcomes: tuple[PhaseOutcome, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The first of 7, 1, 4, 3, 6, 2, 5, 0 that occurred."""
+        return worst_exit_code([report.exit_code for report in self.phases])
+
+
+def perform_recorded(desk: Desk, phase: str, session: date) -> PhaseOutcome:
+    """Perform a phase in this process, with its row in the run log."""
+    with sole_writer(desk.profile):
+        run_id = start_record(desk, phase, session)
+        outcome = perform(desk, phase, session)
+        finish_record(desk, run_id, outcome)
+    return outcome
+
+
+def start_record(desk: Desk, phase: str, session: date) -> int:
+    """Open the row of a phase in the run log; returns the run id."""
+    return desk.db.start_run(
+        session=session,
+        phase=phase,
+        at=desk.clock.now(),
+        venue=desk.profile.venue,
+        git=_commit(),
+        config_sha256=config_sha256(desk.config),
+    )
+
+
+@cache
+def _commit() -> str:
+    state = git_state()
+    return "not a checkout" if state is None else state.sha + ("+dirty" if state.dirty else "")
+
+
+def finish_record(desk: Desk, run_id: int, outcome: PhaseOutcome) -> None:
+    """Close the row of a phase: only this makes the phase count as run."""
+    desk.db.finish_run(
+        run_id,
+        at=desk.clock.now(),
+        status=DONE if outcome.exit_code in (0, 5) else FAILED,
+        exit_code=outcome.exit_code,
+        message="; ".join(outcome.lines)[:2000],
+        record_json=json.dumps({"lines": outcome.lines}),
+    )
+
+
+def run_daily(
+    desk: Desk,
+    session: date,
+    *,
+    phases: Sequence[str] = PHASES,
+    performer: Performer = perform_recorded,
+) -> DailyReport:
+    """Run the phases of a session that are due.
+
+    On the simulated venue waiting for a phase moves the venue's clock; on the real one a phase
+    that is not due yet is left for a later call. Raises `NotASession` for a day outside the
+    calendar; a closed day is reported as such.
+    """
+    if not is_session(session):
+        return DailyReport(session, (PhaseReport("all", "closed", 0, ("no session",)),))
+    _require_not_past(desk, session)
+    reports: list[PhaseReport] = []
+    outcomes: list[PhaseOutcome] = []
+    for phase in phases:
+        report = _standing(desk, phase, session, reports)
+        if report is None:
+            sleep_until(desk.clock, due_instant(phase, session))
+            outcome = performer(desk, phase, session)
+            outcomes.append(outcome)
+            status = DONE if outcome.exit_code in (0, 5) else FAILED
+            report = PhaseReport(phase, status, outcome.exit_code, outcome.lines)
+        reports.append(report)
+    return DailyReport(session, tuple(reports), tuple(outcomes))
+
+
+def _require_not_past(desk: Desk, session: date) -> None:
+    if desk.profile.venue != "simulated" and session < desk.order_session():
+        complete = {run.phase for run in desk.db.get_runs(session=session) if run.status == DONE}
+        if not complete:
+            raise NotASession(session, "is past at the real venue and cannot be traded any more")
+
+
+def _standing(
+    desk: Desk, phase: str, session: date, earlier: Sequence[PhaseReport]
+) -> PhaseReport | None:
+    """Why a phase is not run now, or None when it is to be run."""
+    runs = desk.db.get_runs(session=session, phase=phase)
+    if any(run.status == DONE for run in runs):
+        return PhaseReport(phase, "already", 0, ("done in an earlier run",))
+    now, last = desk.clock.now(), last_instant(phase, session)
+    if last is not None and now >= last:
+        return PhaseReport(phase, "missed", 0, (f"its time ended at {last.isoformat()}",))
+    due = due_instant(phase, session)
+    if desk.profile.venue != "simulated" and now < due:
+        return PhaseReport(phase, "not_due", 0, (f"due at {due.isoformat()}",))
+    signals = next((item for item in earlier if item.phase == SIGNALS), None)
+    if phase == EXECUTION and signals is not None and signals.exit_code in (1, 2, 4, 6):
+        return PhaseReport(phase, "withheld", 0, ("the signals phase failed",))
+    return None

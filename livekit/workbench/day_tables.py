@@ -1,0 +1,450 @@
+"""The tables of a day: plans, positions with cover, orders, trades, breaks, criteria.
+
+Each function turns frozen values into a `Table`; nothing here computes more than a difference
+between two of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from livekit.model import Break, ClosedTrade, Order, Plan, PlannedOrder, Position, Skip
+from livekit.workbench.series import Curve, PriceView, drawdown_pct
+from livekit.workbench.tables import (
+    NOTHING,
+    Column,
+    Row,
+    Table,
+    exchange_text,
+    market_price,
+    pct,
+    price,
+    usd,
+)
+
+__all__ = [
+    "Approval",
+    "Cover",
+    "Criterion",
+    "DistanceRow",
+    "breaks_table",
+    "criteria_table",
+    "curves_table",
+    "distance_table",
+    "entries_table",
+    "exits_table",
+    "orders_table",
+    "position_distance_rows",
+    "positions_table",
+    "skips_table",
+    "stop_now",
+    "trades_table",
+]
+
+# ----------------------------------------------------------------------------------------- plans
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who allowed or refused one order of a plan, up to which quantity, and when."""
+
+    ticker: str
+    intent: str
+    decision: str
+    quantity: int | None
+    who: str
+    at: datetime | None
+    reason: str = ""
+
+
+def _decision_text(order: PlannedOrder, approvals: Sequence[Approval]) -> str:
+    for approval in reversed(approvals):
+        if (approval.ticker, approval.intent) == (order.ticker, order.intent):
+            capped = approval.quantity not in (None, order.quantity)
+            limit = f" up to {approval.quantity}" if capped else ""
+            when = f", {exchange_text(approval.at)}" if approval.at else ""
+            why = f": {approval.reason}" if approval.reason else ""
+            return f"{approval.decision}{limit} by {approval.who}{when}{why}"
+    return "no decision yet"
+
+
+def exits_table(plan: Plan, approvals: Sequence[Approval] = ()) -> Table:
+    """The plan's exits with their reason and the session that decided each."""
+    columns = (
+        Column("ticker"),
+        Column("shares", number=True),
+        Column("reason"),
+        Column("decided"),
+        Column("rotated in"),
+        Column("decision"),
+    )
+    rows = tuple(
+        Row(
+            (
+                order.ticker,
+                str(order.quantity),
+                order.reason,
+                str(order.decided or NOTHING),
+                order.pair or NOTHING,
+                _decision_text(order, approvals),
+            )
+        )
+        for order in plan.orders
+        if order.side == "sell"
+    )
+    return Table(f"Exits of {plan.strategy} for {plan.session}", columns, rows)
+
+
+def entries_table(plan: Plan, approvals: Sequence[Approval] = ()) -> Table:
+    """The plan's entries with grade, score, size and stop."""
+    columns = (
+        Column("ticker"),
+        Column("company"),
+        Column("grade"),
+        Column("score", number=True),
+        Column("gap", number=True),
+        Column("shares", number=True),
+        Column("reference, USD", number=True),
+        Column("stop, USD", number=True),
+        Column("rotates out"),
+        Column("decision"),
+    )
+    rows = tuple(_entry_row(order, approvals) for order in plan.orders if order.side == "buy")
+    return Table(f"Entries of {plan.strategy} for {plan.session}", columns, rows)
+
+
+def _entry_row(order: PlannedOrder, approvals: Sequence[Approval]) -> Row:
+    candidate = order.candidate
+    score = candidate.score if candidate else None
+    return Row(
+        (
+            order.ticker,
+            (candidate and candidate.company_name) or NOTHING,
+            candidate.grade if candidate else NOTHING,
+            NOTHING if score is None else f"{score:.1f}",
+            pct(candidate.gap_size if candidate else None),
+            str(order.quantity),
+            price(order.reference_price),
+            price(order.stop_price),
+            order.pair or NOTHING,
+            _decision_text(order, approvals),
+        )
+    )
+
+
+def skips_table(plan: Plan) -> Table:
+    """The candidates that are not bought and why."""
+    columns = (
+        Column("ticker"),
+        Column("company"),
+        Column("grade"),
+        Column("score", number=True),
+        Column("reason"),
+        Column("detail"),
+    )
+    rows = tuple(_skip_row(skip) for skip in plan.skips)
+    return Table(f"Skipped by {plan.strategy} for {plan.session}", columns, rows)
+
+
+def _skip_row(skip: Skip) -> Row:
+    candidate = skip.candidate
+    score = NOTHING if candidate.score is None else f"{candidate.score:.1f}"
+    company = candidate.company_name or NOTHING
+    cells = (candidate.ticker, company, candidate.grade, score, skip.reason, skip.detail or NOTHING)
+    return Row(cells)
+
+
+# ------------------------------------------------------------------------------------- positions
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What protects a position's shares at the venue; ``kind`` is ``stop`` or ``exit``."""
+
+    ticker: str
+    covered_shares: int
+    kind: str
+    stop_price: Decimal | None = None
+    order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceRow:
+    """How far the last close stands above one level (below it: negative); USD and percent."""
+
+    level: str
+    price: float
+    distance_usd: float
+    distance_pct: float
+    position_usd: float
+
+
+def position_distance_rows(
+    view: PriceView, *, stop_price: float, shares: int, entry_price: float | None = None
+) -> tuple[DistanceRow, ...]:
+    """Distance of the last close to the protective stop, both weekly indicators and the entry.
+
+    ``stop_price`` and ``entry_price`` are on the basis of the last session, ``distance_pct`` is a
+    percentage of the last close, ``position_usd`` is the distance times ``shares``. An indicator
+    that is not defined yet has no row.
+    """
+    levels = [("protective stop", stop_price), *_indicator_levels(view)]
+    if entry_price is not None:
+        levels.append(("entry", entry_price))
+    return tuple(_distance(view.last_close, name, level, shares) for name, level in levels)
+
+
+def _indicator_levels(view: PriceView) -> list[tuple[str, float]]:
+    pairs = ((view.ema_name, view.ema), (view.nwl_name, view.nwl))
+    return [
+        (name, float(values[-1]))
+        for name, values in pairs
+        if len(values) and not math.isnan(values[-1])
+    ]
+
+
+def _distance(close: float, name: str, level: float, shares: int) -> DistanceRow:
+    gap = close - level
+    return DistanceRow(name, level, gap, gap / close * 100.0, gap * shares)
+
+
+def distance_table(ticker: str, rows: Sequence[DistanceRow], close: float) -> Table:
+    """The distances of one position; a close below a level is named so."""
+    columns = (
+        Column("level"),
+        Column("USD", number=True),
+        Column("distance, USD", number=True),
+        Column("distance", number=True),
+        Column("position, USD", number=True),
+    )
+    return Table(
+        f"{ticker}: last close {market_price(close)} against each level",
+        columns,
+        tuple(_distance_row(row) for row in rows),
+    )
+
+
+def _distance_row(row: DistanceRow) -> Row:
+    below = row.distance_usd < 0
+    name = f"{row.level} (close is below)" if below else row.level
+    cells = (
+        name,
+        market_price(row.price),
+        usd(row.distance_usd, signed=True),
+        pct(row.distance_pct),
+        usd(row.position_usd, signed=True),
+    )
+    return Row(cells, "warn" if below and row.level != "entry" else "")
+
+
+def stop_now(position: Position) -> float:
+    """The protective stop on today's price basis, USD."""
+    return float(position.stop_price) / position.split_factor
+
+
+def positions_table(
+    positions: Sequence[Position], closes: Sequence[float | None], covers: Sequence[Cover | None]
+) -> Table:
+    """Open positions: entry, last close, unrealised P&L, stop, cover at the venue, pending exit.
+
+    The entry price is as traded on its session, shares and stop are today's.
+    """
+    columns = (
+        Column("ticker"),
+        Column("grade"),
+        Column("score", number=True),
+        Column("entered"),
+        Column("shares", number=True),
+        Column("entry, USD", number=True),
+        Column("close, USD", number=True),
+        Column("P&L, USD", number=True),
+        Column("P&L", number=True),
+        Column("stop, USD", number=True),
+        Column("cover"),
+        Column("pending exit"),
+    )
+    rows = tuple(
+        _position_row(position, close, cover)
+        for position, close, cover in zip(positions, closes, covers, strict=True)
+    )
+    return Table("Open positions", columns, rows)
+
+
+def _position_row(position: Position, close: float | None, cover: Cover | None) -> Row:
+    shares = position.shares_now
+    cost = float(position.entry_price) * (position.actual_shares - position.sold_shares)
+    gain = None if close is None else close * shares - cost
+    score = position.candidate.score
+    uncovered = shares - (cover.covered_shares if cover else 0)
+    pending = position.pending_reason
+    cells = (
+        position.ticker,
+        position.candidate.grade,
+        NOTHING if score is None else f"{score:.1f}",
+        str(position.entry_date),
+        str(shares),
+        price(position.entry_price),
+        market_price(close),
+        usd(gain, signed=True),
+        pct(None if gain is None or not cost else gain / cost * 100.0),
+        market_price(stop_now(position)),
+        _cover_text(cover, uncovered),
+        f"{pending} since {position.pending_since}" if pending else NOTHING,
+    )
+    return Row(cells, "bad" if uncovered > 0 else "warn" if pending else "")
+
+
+def _cover_text(cover: Cover | None, uncovered: int) -> str:
+    if cover is None or cover.covered_shares == 0:
+        return f"NONE: {uncovered} shares uncovered"
+    at = f" at {price(cover.stop_price)}" if cover.stop_price is not None else ""
+    text = f"{cover.kind}{at} for {cover.covered_shares}"
+    return f"{text}, {uncovered} UNCOVERED" if uncovered > 0 else text
+
+
+# ------------------------------------------------------------------------------------- the books
+
+
+def orders_table(orders: Sequence[Order], caption: str) -> Table:
+    """Orders of ours, what was filled, and the fill against the price that was planned."""
+    columns = (
+        Column("order"),
+        Column("type"),
+        Column("shares", number=True),
+        Column("filled", number=True),
+        Column("fill, USD", number=True),
+        Column("against reference", number=True),
+        Column("status"),
+        Column("reason"),
+    )
+    return Table(caption, columns, tuple(_order_row(order) for order in orders))
+
+
+def _order_row(order: Order) -> Row:
+    slip = None
+    if order.filled_avg_price is not None and order.reference_price:
+        slip = float(order.filled_avg_price / order.reference_price - 1) * 100.0
+    cells = (
+        order.client_order_id,
+        f"{order.side} {order.order_type} {order.time_in_force}",
+        str(order.quantity),
+        str(order.filled_qty),
+        price(order.filled_avg_price),
+        NOTHING if slip is None else f"{slip:+.2f} %",
+        order.status,
+        order.reason or NOTHING,
+    )
+    failed = order.status in {"rejected", "refused", "denied", "unknown", "expired"}
+    return Row(cells, "warn" if failed else "")
+
+
+def trades_table(trades: Sequence[ClosedTrade], caption: str) -> Table:
+    """Finished trades with their result."""
+    columns = (
+        Column("ticker"),
+        Column("grade"),
+        Column("entered"),
+        Column("entry, USD", number=True),
+        Column("left"),
+        Column("exit, USD", number=True),
+        Column("reason"),
+        Column("shares", number=True),
+        Column("P&L, USD", number=True),
+        Column("P&L", number=True),
+    )
+    return Table(caption, columns, tuple(_trade_row(trade) for trade in trades))
+
+
+def _trade_row(trade: ClosedTrade) -> Row:
+    return Row(
+        (
+            trade.ticker,
+            trade.candidate.grade,
+            str(trade.entry_session),
+            price(trade.entry_price),
+            str(trade.exit_session),
+            price(trade.exit_price),
+            trade.exit_reason,
+            str(trade.shares),
+            usd(trade.pnl_usd, signed=True),
+            pct(trade.return_pct),
+        )
+    )
+
+
+def breaks_table(breaks: Sequence[Break]) -> Table:
+    """Differences between our books and the broker's, with what is proposed."""
+    columns = (
+        Column("kind"),
+        Column("ticker"),
+        Column("facts"),
+        Column("proposal"),
+        Column("status"),
+    )
+    rows = tuple(
+        Row(
+            (
+                item.kind,
+                item.ticker or NOTHING,
+                item.facts,
+                item.proposal or NOTHING,
+                item.resolution or item.status,
+            ),
+            "bad" if item.status == "open" else "",
+        )
+        for item in breaks
+    )
+    return Table("Breaks between our books and the broker's", columns, rows)
+
+
+# ------------------------------------------------------------------------------------ comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One condition of the verdict; ``met`` is None while it cannot be told yet."""
+
+    name: str
+    value: str
+    needed: str
+    met: bool | None
+
+
+def criteria_table(criteria: Sequence[Criterion]) -> Table:
+    """The conditions of the verdict: value, what is needed, met or not."""
+    columns = (Column("criterion"), Column("value", number=True), Column("needed"), Column("met"))
+    words = {True: "yes", False: "no", None: "not enough data"}
+    rows = tuple(Row((item.name, item.value, item.needed, words[item.met])) for item in criteria)
+    return Table("Criteria of the verdict", columns, rows)
+
+
+def curves_table(curves: Sequence[Curve], *, base_usd: float) -> Table:
+    """The last P&L and the deepest drawdown of each book."""
+    columns = (
+        Column("book"),
+        Column("sessions", number=True),
+        Column("P&L, USD", number=True),
+        Column("P&L of capital", number=True),
+        Column("deepest drawdown", number=True),
+    )
+    rows = tuple(_curve_row(curve, base_usd) for curve in curves)
+    return Table(f"Result on a capital of {usd(base_usd)} USD", columns, rows)
+
+
+def _curve_row(curve: Curve, base_usd: float) -> Row:
+    if not curve.sessions:
+        return Row((curve.name, "0", NOTHING, NOTHING, NOTHING))
+    last = float(curve.pnl_usd[-1])
+    deepest = float(drawdown_pct(curve.pnl_usd, base_usd).min())
+    cells = (
+        curve.name,
+        str(len(curve.sessions)),
+        usd(last, signed=True),
+        f"{last / base_usd * 100.0:+.2f} %",
+        f"{deepest:.2f} %",
+    )
+    return Row(cells)

@@ -1,0 +1,237 @@
+"""One notebook, run by papermill in a kernel of its own.
+
+Parameters are compared with the notebook's tagged cell before a kernel starts: an unknown name, a
+wrong type or a missing value stops the run. The kernel talks over Unix sockets in a folder that
+only this user can enter, never over TCP.
+
+The outcome says what could be seen from outside. It is **not** proof of completion: papermill
+reports some dead kernels and early exits as success, so whoever starts a run also asks the run
+record that the notebook's last cell writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import papermill
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from livekit.errors import BadInput, UnknownParameter
+
+__all__ = [
+    "NotebookOutcome",
+    "Parameter",
+    "notebook_parameters",
+    "resolve_parameters",
+    "run_notebook",
+]
+
+ParameterValue = str | int | float | bool
+
+SOCKET_PATH_BYTES = 90  # Unix allows 107 bytes; the kernel appends the number of the socket
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookOutcome:
+    """How a run of a notebook ended as far as papermill can tell.
+
+    ``error_name`` is the exception's class name (``DeadKernelError``, ``CellTimeoutError``, or what
+    the cell raised), ``seconds`` the wall time from kernel start to kernel end.
+    """
+
+    status: Literal["completed", "failed"]
+    error_name: str
+    error_text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One line of a notebook's parameter cell: ``name: kind = default  # help``."""
+
+    name: str
+    kind: type[str | int | float | bool]
+    default: ParameterValue | None
+    help: str
+
+
+_KINDS: dict[str, type[str | int | float | bool]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+}
+
+
+def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
+    """Read the cell tagged ``parameters``.
+
+    Raises `BadInput` when the file is not a notebook and `UnknownParameter` when a line of the
+    cell has no type among str, int, float, bool, or a default that is not a literal of that type.
+    A default of ``None`` means that a value must be given.
+    """
+    found = {name: _parameter(notebook, line) for name, line in _inspected(notebook).items()}
+    problems = [
+        f"{item.name} has a default that is not {_phrase(item.kind)}"
+        for item in found.values()
+        if item.default is not None and not _fits(item.default, item.kind)
+    ]
+    if problems:
+        raise UnknownParameter(str(notebook), problems)
+    return found
+
+
+def _inspected(notebook: Path) -> dict[str, dict[str, str]]:
+    if not notebook.is_file():
+        raise BadInput(notebook, "no such notebook")
+    try:
+        return dict(papermill.inspect_notebook(_literal_path(notebook)))
+    except (ValueError, AttributeError) as error:
+        raise BadInput(notebook, f"not a notebook ({error})") from error
+
+
+def _literal_path(path: Path) -> str:
+    """Double the braces, since papermill fills single ones with parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _parameter(notebook: Path, line: Mapping[str, str]) -> Parameter:
+    kind = _KINDS.get(line["inferred_type_name"])
+    if kind is None:
+        raise UnknownParameter(
+            str(notebook), [f"{line['name']} is annotated with none of {', '.join(_KINDS)}"]
+        )
+    try:
+        default = ast.literal_eval(line["default"])
+    except (ValueError, SyntaxError) as error:
+        problem = f"{line['name']} has a default that is not a literal: {line['default']}"
+        raise UnknownParameter(str(notebook), [problem]) from error
+    return Parameter(line["name"], kind, default, line["help"])
+
+
+def _fits(value: object, kind: type) -> bool:
+    if kind is float:
+        number = value if isinstance(value, int | float) else math.nan
+        return math.isfinite(number) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _phrase(kind: type) -> str:
+    return {
+        str: "text",
+        int: "a whole number",
+        float: "a finite number",
+        bool: "True or False",
+    }[kind]
+
+
+def resolve_parameters(
+    notebook: Path, given: Mapping[str, ParameterValue]
+) -> dict[str, ParameterValue]:
+    """The full set that a notebook is run with: its defaults, overridden by ``given``.
+
+    Raises `UnknownParameter` naming every parameter that is unknown, of the wrong type or missing.
+    """
+    known = notebook_parameters(notebook)
+    problems = [f"unknown parameter {name!r}" for name in given if name not in known]
+    problems += [
+        f"{name} must be {_phrase(known[name].kind)}, not {value!r}"
+        for name, value in given.items()
+        if name in known and not _fits(value, known[name].kind)
+    ]
+    problems += [
+        f"{item.name} has no default and was not given"
+        for item in known.values()
+        if item.default is None and item.name not in given
+    ]
+    if problems:
+        raise UnknownParameter(str(notebook), problems)
+    chosen = {name: given.get(name, item.default) for name, item in known.items()}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+# ------------------------------------------------------------------------------------ execution
+
+
+def run_notebook(
+    notebook: Path,
+    parameters: Mapping[str, ParameterValue],
+    *,
+    output: Path,
+    cell_timeout_s: int = 1800,
+    start_timeout_s: int = 60,
+    cwd: Path | None = None,
+) -> NotebookOutcome:
+    """Run ``notebook`` and write the executed copy to ``output``, as far as it came.
+
+    The kernel inherits this process's environment and, unless ``cwd`` is given, its working folder.
+    Wrong parameters raise before anything is started (`UnknownParameter`, `BadInput`); whatever
+    goes wrong afterwards is told by the outcome.
+    """
+    resolved = resolve_parameters(notebook, parameters)
+    started = time.monotonic()
+    name, text = "", ""
+    try:
+        with _private_sockets() as sockets:
+            executed = papermill.execute_notebook(
+                _literal_path(notebook),
+                _literal_path(output),
+                parameters=resolved,
+                progress_bar=False,
+                execution_timeout=cell_timeout_s,
+                start_timeout=start_timeout_s,
+                cwd=cwd,
+                config=_kernel_config(sockets),
+            )
+        name, text = _early_end(executed)
+    except PapermillExecutionError as error:
+        name, text = str(error.ename), str(error.evalue)
+    except (CellTimeoutError, DeadKernelError, NoSuchKernel, RuntimeError, OSError) as error:
+        name, text = type(error).__name__, _first_line(error)
+    seconds = time.monotonic() - started
+    return NotebookOutcome("failed" if name else "completed", name, text, seconds)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _early_end(executed: Any) -> tuple[str, str]:
+    """A run that papermill calls good although a cell ended it: ``sys.exit(0)``, cells not run."""
+    for number, cell in enumerate(executed.cells, start=1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return str(output.ename), f"cell {number} ended the run early"
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
+            return "RunIncomplete", f"cell {number} was not run"
+    return "", ""
+
+
+@contextmanager
+def _private_sockets() -> Iterator[Path]:
+    """A folder (0700) for the kernel's sockets, on a path short enough for Unix sockets."""
+    base = Path(tempfile.gettempdir())
+    if len(bytes(base)) > SOCKET_PATH_BYTES - len("/livekit-12345678/k.json"):
+        base = Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
+    with tempfile.TemporaryDirectory(prefix="livekit-", dir=base) as folder:
+        yield Path(folder)
+
+
+def _kernel_config(sockets: Path) -> Config:
+    config = Config()
+    config.KernelManager.transport = "ipc"
+    config.KernelManager.ip = str(sockets / "k")
+    config.KernelManager.connection_file = str(sockets / "k.json")
+    return config

@@ -1,0 +1,169 @@
+"""What a notebook cell calls: the tables and figures of one part of the day.
+
+Each function shows frozen values and returns nothing. Tables go out as HTML and as plain text,
+figures as the raw plotly value with a description, so that the notebook, its page and a terminal
+all have something to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from IPython.display import publish_display_data
+
+from livekit.model import (
+    Break,
+    ClosedTrade,
+    DailyBars,
+    FloatArray,
+    Order,
+    Plan,
+    Position,
+    WeeklyBars,
+)
+from livekit.workbench.charts import figure_bundle, position_figure, profit_curves
+from livekit.workbench.day_tables import (
+    Approval,
+    Cover,
+    Criterion,
+    breaks_table,
+    criteria_table,
+    curves_table,
+    distance_table,
+    entries_table,
+    exits_table,
+    orders_table,
+    position_distance_rows,
+    positions_table,
+    skips_table,
+    stop_now,
+    trades_table,
+)
+from livekit.workbench.series import Curve, PriceView, price_view
+from livekit.workbench.tables import Table, exchange_text, facts_table, to_html, to_text
+
+__all__ = [
+    "PositionView",
+    "show_breaks",
+    "show_criteria",
+    "show_curves",
+    "show_facts",
+    "show_figure",
+    "show_orders",
+    "show_plan",
+    "show_positions",
+    "show_settlement",
+    "show_table",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """A position with what its chart needs; ``bars`` up to the last known session, not empty.
+
+    ``ema`` and ``nwl`` are indicators over ``weekly``. ``bars`` is None when the price source has
+    nothing for the ticker: the position then stands in the table without a chart.
+    """
+
+    position: Position
+    bars: DailyBars | None
+    weekly: WeeklyBars | None = None
+    ema: FloatArray | None = None
+    nwl: FloatArray | None = None
+    cover: Cover | None = None
+
+
+def show_table(table: Table) -> None:
+    """Show one table."""
+    publish_display_data({"text/html": to_html(table), "text/plain": to_text(table)})
+
+
+def show_figure(figure: go.Figure) -> None:
+    """Show one figure as its raw plotly value."""
+    publish_display_data(figure_bundle(figure))
+
+
+def show_facts(caption: str, facts: Iterable[tuple[str, str]]) -> None:
+    """Show names and values."""
+    show_table(facts_table(caption, facts))
+
+
+def show_plan(plan: Plan, approvals: Sequence[Approval] = ()) -> None:
+    """Show a plan: its identity, exits, entries with the decision on each, and skips."""
+    facts = (
+        ("strategy", plan.strategy),
+        ("session", plan.session.isoformat()),
+        ("status", plan.status),
+        ("expires", exchange_text(plan.expires_at)),
+        ("sha256", plan.sha256),
+    )
+    show_facts(f"Plan of {plan.strategy}", facts)
+    show_table(exits_table(plan, approvals))
+    show_table(entries_table(plan, approvals))
+    show_table(skips_table(plan))
+
+
+def show_positions(
+    views: Sequence[PositionView], *, names: tuple[str, str] = ("weekly EMA", "N-week low")
+) -> None:
+    """Show all positions in one table, then a chart and the distances of each.
+
+    ``names`` are those of the two indicators, for example ``("EMA(10)", "NWL(4)")``.
+    """
+    shown = [(view, _prices(view, names)) for view in views]
+    closes = [prices.last_close if prices else None for _, prices in shown]
+    positions = [view.position for view in views]
+    show_table(positions_table(positions, closes, [view.cover for view in views]))
+    for view, prices in shown:
+        if prices is not None:
+            _show_position(view.position, prices)
+
+
+def _prices(view: PositionView, names: tuple[str, str]) -> PriceView | None:
+    if view.bars is None or view.weekly is None or view.ema is None or view.nwl is None:
+        return None
+    return price_view(view.bars, view.weekly, view.ema, view.nwl, names=names)
+
+
+def _show_position(position: Position, prices: PriceView) -> None:
+    stop = stop_now(position)
+    company = position.candidate.company_name
+    figure = position_figure(
+        prices,
+        entry_session=position.entry_date,
+        entry_price=float(position.entry_price),
+        stop_price=stop,
+        title=f"{position.ticker}, {company}" if company else position.ticker,
+    )
+    rows = position_distance_rows(prices, stop_price=stop, shares=position.shares_now)
+    show_figure(figure)
+    show_table(distance_table(position.ticker, rows, prices.last_close))
+
+
+def show_orders(orders: Sequence[Order], caption: str = "Orders of this session") -> None:
+    """Show orders with what was filled at which price."""
+    show_table(orders_table(orders, caption))
+
+
+def show_breaks(breaks: Sequence[Break]) -> None:
+    """Show the differences between our books and the broker's."""
+    show_table(breaks_table(breaks))
+
+
+def show_settlement(closed: Sequence[ClosedTrade], caption: str) -> None:
+    """Show the trades that a book closed."""
+    show_table(trades_table(closed, caption))
+
+
+def show_curves(broker: Curve, primary: Curve, shadow: Curve, *, base_usd: float) -> None:
+    """Show P&L and drawdown of the three books, and their last values as a table."""
+    title = "P&L and drawdown"
+    show_figure(profit_curves(broker, primary, shadow, base_usd=base_usd, title=title))
+    show_table(curves_table((broker, primary, shadow), base_usd=base_usd))
+
+
+def show_criteria(criteria: Sequence[Criterion]) -> None:
+    """Show the conditions of the verdict."""
+    show_table(criteria_table(criteria))
