@@ -88,6 +88,10 @@ class Page:
         texts = self.inside(row) if len(row) <= _LONGEST_ROW else []
         return [other for other in texts if other is not leaf]
 
+    def is_short_row(self, leaf: Leaf) -> bool:
+        """Whether the leaf's row is short enough for its texts to belong together."""
+        return len(self.row_of(leaf)) <= _LONGEST_ROW
+
     def row_of(self, leaf: Leaf) -> Block:
         """The smallest block around ``leaf`` that holds other text too."""
         return next((block for block in leaf.block.outwards() if len(block) > 1), leaf.block)

@@ -20,18 +20,22 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from livekit.errors import BadInput
+from livekit.errors import BadInput, NotASession
 from livekit.model import Candidate, Grade, ReportResult
-from livekit.reports.cards import Card, find_cards, read_signs
+from livekit.reports.cards import Card, find_cards
 from livekit.reports.page import Page, read_bytes, read_page
 from livekit.reports.scoring import grade_of
+from livekit.reports.signs import read_signs
 from livekit.reports.surroundings import Surroundings
 from livekit.reports.words import dates_in
-from livekit.sessions import sessions_between
+from livekit.sessions import session_on_or_after, sessions_between
 
 __all__ = ["parse_report", "report_date_of"]
 
 _FILE_NAME = re.compile(r"earnings_trade_analysis_(\d{4}-\d{2}-\d{2})\.html")
+_FARTHEST_SESSION = timedelta(days=10)  # no two neighbouring sessions lie farther apart
+_MOST_NOTES = 40
+_LONGEST_NOTE = 200
 _HEAD_TEXTS = 15  # the date of a report stands in its title or among its first texts
 
 
@@ -55,19 +59,30 @@ def parse_report(path: Path) -> ReportResult:
         report_date=report_date,
         candidates=tuple(_candidate(stock, report_date) for stock in reading.stocks),
         verdict=reading.verdict,
-        notes=reading.troubles + reading.remarks,
+        notes=_shortened(reading.troubles + reading.remarks),
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _shortened(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Notes fit for a screen and a database row, whatever a page holds."""
+    shown = tuple(note[:_LONGEST_NOTE] for note in notes[:_MOST_NOTES])
+    rest = len(notes) - len(shown)
+    return (*shown, f"and {rest} more") if rest else shown
 
 
 def report_date_of(path: Path) -> date:
     """The date in the file's name, ``earnings_trade_analysis_YYYY-MM-DD.html``, or `BadInput`."""
     match = _FILE_NAME.fullmatch(path.name)
     try:
-        return date.fromisoformat(match[1] if match else "")
+        day = date.fromisoformat(match[1] if match else "")
+        session_on_or_after(day)
+    except NotASession as error:
+        raise BadInput(path, f"report's name carries an unusable date ({error})") from None
     except ValueError:
         wanted = "earnings_trade_analysis_YYYY-MM-DD.html"
         raise BadInput(path, f"report's name carries no date (expected {wanted})") from None
+    return day
 
 
 def _require_same_day(path: Path, report_date: date, page: Page) -> None:
@@ -80,6 +95,8 @@ def _require_same_day(path: Path, report_date: date, page: Page) -> None:
 def _within_a_session(one: date, other: date) -> bool:
     """At most one session lies after the earlier day, up to and including the later."""
     first, last = sorted((one, other))
+    if last - first > _FARTHEST_SESSION:
+        return False
     return len(sessions_between(first + timedelta(days=1), last)) <= 1
 
 
@@ -162,9 +179,10 @@ def _contradictions(cards: list[Card], statement: str | None) -> Iterator[str]:
         yield f"the page has candidates and says {statement!r}"
     if not cards and statement is None:
         yield "no candidate was found, and the page does not say that none qualified"
-    graded = {card.grade is None for card in cards}
-    if len(graded) > 1:
+    if len({card.grade is None for card in cards}) > 1:
         yield "some cards show a grade and some do not"
+    if len({card.gap_pct is None for card in cards}) > 1:
+        yield "some cards show a gap and some do not"
 
 
 def _candidate(stock: _Stock, report_date: date) -> Candidate:

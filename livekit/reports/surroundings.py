@@ -7,14 +7,17 @@ it makes the page suspect: that is how a half-read page is noticed.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from livekit.model import Grade
-from livekit.reports.cards import Card, Signs
+from livekit.reports.cards import Card
 from livekit.reports.page import Block, Leaf, Page
+from livekit.reports.signs import Signs
 from livekit.reports.words import (
     Meaning,
     as_grade,
@@ -26,12 +29,14 @@ from livekit.reports.words import (
     names_and_rates_a_stock,
     read_percent,
     says_nothing_qualified,
+    turns_away,
 )
 
 __all__ = ["Surroundings"]
 
 _ITEM_TEXTS = 60  # a single stock's block holds fewer texts than this
 _HEADING_LETTERS = 90
+_COUNT = re.compile(r"[0-9]{1,4}")
 _HEADING_TAGS = frozenset({"h1", "h2", "h3", "h4"})
 _GRADE_CONTEXT = ("grade", "point", "success", "rate")
 
@@ -54,7 +59,7 @@ class Surroundings:
         """Split the page into cards and the rest, and find the headings that govern cards."""
         inside = {i for card in self.cards for i in range(card.block.start, card.block.stop)}
         self.outside = [leaf for leaf in self.page.leaves if leaf.index not in inside]
-        self._titles = [leaf for leaf in self.outside if leaf.block.tag in _HEADING_TAGS]
+        self._titles = [leaf for leaf in self.outside if _rank(leaf) in _HEADING_TAGS]
         self._card_starts = [card.block.start for card in self.cards]
         named = [(leaf, self._grade_named(leaf)) for leaf in self.outside]
         self._grades = [(leaf.index, grade) for leaf, grade in named if grade]
@@ -86,14 +91,24 @@ class Surroundings:
 
     def misplaced(self, card: Card) -> str | None:
         """Why a card may be no candidate though it reads like one: its heading, title or mark."""
-        position = bisect_left([leaf.index for leaf in self._titles], card.block.start)
-        titles = [self._titles[position - 1].text] if position else []
+        heading = self._heading_before(card.block.start)
         around = (block for block in card.block.outwards() if block.start > 0)
-        titles += (self.page.leaves[block.start].text for block in around)
-        other = (text for text in titles if len(text) <= _HEADING_LETTERS and is_other_matter(text))
-        texts = (leaf.text for leaf in self.page.inside(card.block))
-        marks = (text for text in texts if len(text) <= _HEADING_LETTERS and is_turned_down(text))
-        return next(other, None) or next(marks, None)
+        titles = [heading] if heading else []
+        titles += [self.page.leaves[block.start] for block in around]
+        for title in titles:
+            if len(title.text) <= _HEADING_LETTERS and turns_away(title.text):
+                return title.text
+        return self._mark(card.block)
+
+    def _heading_before(self, index: int) -> Leaf | None:
+        position = bisect_left(self._titles, index, key=lambda leaf: leaf.index)
+        return self._titles[position - 1] if position else None
+
+    def _mark(self, block: Block) -> str | None:
+        """A short text in the block that turns its stock down."""
+        texts = (leaf.text for leaf in self.page.inside(block))
+        short = (text for text in texts if len(text) <= _HEADING_LETTERS)
+        return next((text for text in short if is_turned_down(text)), None)
 
     def nothing_qualified(self) -> str | None:
         """The page's own statement that no stock qualified, or None."""
@@ -115,16 +130,27 @@ class Surroundings:
         for block in leaf.block.outwards():
             if block.start == 0 or self._holds_card(block):
                 return None
-            texts = self.page.inside(block)
-            title = texts[0].text
-            if len(title) <= _HEADING_LETTERS and is_other_matter(title):
-                return title
-            if len(block) <= _ITEM_TEXTS:
-                marks = (text.text for text in texts if len(text.text) <= _HEADING_LETTERS)
-                mark = next((text for text in marks if is_turned_down(text)), None)
-                if mark:
-                    return mark
+            title = self.page.leaves[block.start]
+            if self._covers(title, leaf):
+                return title.text
+            mark = self._mark(block) if self._is_one_stock(block) else None
+            if mark:
+                return mark
         return None
+
+    def _covers(self, title: Leaf, leaf: Leaf) -> bool:
+        """A title announces another matter, and no heading of its rank stands before the text."""
+        if len(title.text) > _HEADING_LETTERS or not is_other_matter(title.text):
+            return False
+        heading = self._heading_before(leaf.index)
+        later = heading is not None and heading.index > title.index
+        return not (later and heading and _rank(heading) <= _rank(title))
+
+    def _is_one_stock(self, block: Block) -> bool:
+        if len(block) > _ITEM_TEXTS:
+            return False
+        indices = range(block.start, block.stop)
+        return len({self.signs.tickers[i] for i in indices if i in self.signs.tickers}) == 1
 
     def _holds_card(self, block: Block) -> bool:
         position = bisect_left(self._card_starts, block.start)
@@ -175,7 +201,14 @@ class Surroundings:
 
     def _count_beside(self, leaf: Leaf) -> int | None:
         others = [other.text for other in self.page.beside(leaf)]
-        return int(others[0]) if len(others) == 1 and others[0].isdecimal() else None
+        counted = len(others) == 1 and _COUNT.fullmatch(others[0])
+        return int(others[0]) if counted else None
+
+
+def _rank(leaf: Leaf) -> str:
+    """The heading tag a text stands in, directly or within one more element; else the lowest."""
+    tags = (block.tag for block in islice(leaf.block.outwards(), 2))
+    return next((tag for tag in tags if tag in _HEADING_TAGS), "h9")
 
 
 def _run_ends(grades: list[Grade]) -> list[int]:

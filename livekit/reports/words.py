@@ -20,6 +20,7 @@ __all__ = [
     "as_grade",
     "dates_in",
     "grade_word",
+    "is_factor_detail",
     "is_other_matter",
     "is_sector",
     "is_stock_title",
@@ -33,6 +34,7 @@ __all__ = [
     "read_ticker",
     "says_nothing_qualified",
     "stated_score",
+    "turns_away",
 ]
 
 
@@ -120,6 +122,11 @@ _TICKER = re.compile(r"\$?([A-Z]{1,5}(?:[.-][A-Z]{1,2})?)")
 _MONEY = re.compile(rf"\$ ?({_NUMBER})")
 _PERCENT = re.compile(rf"([+-]) ?({_NUMBER}) ?%")
 _SCORE = re.compile(r"(\d{1,3}(?:\.\d+)?)( ?/ ?100)?( ?(?:pts|points))?", re.IGNORECASE)
+_FACTOR_DETAIL = re.compile(
+    r"[\d.]+(?: ?/ ?\d{1,2}(?!\d))?(?: ?(?:pts?|points?))?"
+    r"|\(?(?:[\d.]+-)?[\d.]+ ?%(?: weight)?\)?",
+    re.IGNORECASE,
+)
 _LONGEST_STATEMENT = 120  # characters
 _LONGEST_LABEL = 40  # characters
 _LARGEST_SUB_SCORE = 30.0  # a factor earns at most its weight, and the heaviest weighs 30 points
@@ -132,15 +139,18 @@ _NOTHING = re.compile(
     r".{0,60}\b(?:available|found|qualif\w+|today|identified|match\w*|met|meet|passed)\b",
     re.IGNORECASE,
 )
+_REFUSED = r"disqualified|excluded|rejected|not qualified"
+_NOT_OFFERED = rf"upcoming|calendar|watch ?-?list|to watch|{_REFUSED}"
+_TURNED_DOWN = re.compile(rf"\b(?:{_REFUSED})\b", re.IGNORECASE)
+_TURNED_AWAY = re.compile(rf"\b(?:{_NOT_OFFERED})\b", re.IGNORECASE)
 _OTHER_MATTER = re.compile(
-    r"\b(?:upcoming|calendar|watch ?-?list|to watch|disqualified|excluded|rejected|methodology"
-    r"|legend|disclaimer|market (?:overview|context|status))\b",
+    rf"\b(?:{_NOT_OFFERED}|methodology|legend|disclaimer|market (?:overview|context|status))\b",
     re.IGNORECASE,
 )
-_TURNED_DOWN = re.compile(r"\b(?:disqualified|rejected|not qualified)\b", re.IGNORECASE)
+_INDEX_FUNDS = frozenset({"SPY", "QQQ", "IWM", "DIA", "GLD"})
 _NAMES_A_STOCK = re.compile(r"\$[A-Z]{1,5}\b|\([A-Z]{1,5}\)|^[A-Z]{2,5}\b(?!-)")
 _STOCK_TITLE = re.compile(
-    r"\$?[A-Z]{1,5} [-–—|] .{2,50}|.{2,50} \(\$?[A-Z]{1,5}\)|\$[A-Z]{1,5}\b.{0,50}"
+    r"\$?([A-Z]{1,5}) [-–—|] .{2,50}|[^:]{2,50} \(\$?([A-Z]{1,5})\)|\$([A-Z]{1,5})\b.{0,50}"
 )
 _ZERO_PERCENT = re.compile(r"0(?:\.0+)? ?%")
 _RATES_A_STOCK = re.compile(
@@ -192,6 +202,11 @@ def read_score(text: str) -> float | None:
     return value if match[2] or value > 5.0 else None
 
 
+def is_factor_detail(text: str) -> bool:
+    """Whether a text is a factor's points, weight or bucket: ``3/5``, ``2 pts``, ``25%``, ``5``."""
+    return _FACTOR_DETAIL.fullmatch(text.translate(_DASHES)) is not None
+
+
 def stated_score(text: str) -> float | None:
     """A total score that needs no label beside it, or None.
 
@@ -225,8 +240,12 @@ def mentions_gap(text: str) -> bool:
 
 
 def is_stock_title(text: str) -> bool:
-    """Whether a text names a stock the way a heading does: ``INDV - Indivior PLC``."""
-    return _STOCK_TITLE.fullmatch(text) is not None
+    """Whether a text names a stock the way a heading does: ``INDV - Indivior PLC``.
+
+    A fund on an index, as market overviews quote it, is no stock.
+    """
+    match = _STOCK_TITLE.fullmatch(text)
+    return match is not None and _INDEX_FUNDS.isdisjoint(match.groups())
 
 
 def names_and_rates_a_stock(text: str) -> bool:
@@ -249,6 +268,11 @@ def is_other_matter(text: str) -> bool:
 def is_turned_down(text: str) -> bool:
     """Whether a mark on a stock says that it did not qualify."""
     return _TURNED_DOWN.search(text) is not None
+
+
+def turns_away(text: str) -> bool:
+    """Whether a heading says that the stocks below it are not offered for trading today."""
+    return _TURNED_AWAY.search(text) is not None
 
 
 def dates_in(text: str) -> list[date]:

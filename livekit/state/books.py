@@ -35,7 +35,7 @@ def candidate_columns(candidate: Candidate) -> dict[str, Any]:
 
 def candidate_of(row: Row[Any]) -> Candidate:
     """The candidate in a row that holds `candidate_columns`."""
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row by column
+    values = row._asdict()
     return Candidate(ticker=values["ticker"], **{name: values[name] for name in _CANDIDATE})
 
 
@@ -103,10 +103,12 @@ class Books(Gateway):
     def add_order(self, o: Order, *, at: datetime) -> int:
         """Store an intent and return its row's id; raises `DuplicateIntent` if its id is known."""
         values = {name: getattr(o, name) for name in _ORDER} | {"created_at": at, "updated_at": at}
-        with self.transaction():
-            if self.get_order_by_client_id(o.client_order_id) is not None:
-                raise DuplicateIntent(o.client_order_id)
+        try:
             return self._insert(orders, values)
+        except RecordRefused as error:
+            if self.get_order_by_client_id(o.client_order_id) is None:
+                raise
+            raise DuplicateIntent(o.client_order_id) from error
 
     def get_order_by_client_id(self, client_order_id: str) -> Order | None:
         """The order with that client order id."""
@@ -236,7 +238,7 @@ def _matching(query: Select[Any], columns: Any, wanted: Mapping[str, Any]) -> Se
 
 
 def _position(row: Row[Any]) -> Position:
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row by column
+    values = row._asdict()
     return Position(
         candidate=candidate_of(row),
         position_id=values["position_id"],
@@ -245,7 +247,7 @@ def _position(row: Row[Any]) -> Position:
 
 
 def _order(row: Row[Any]) -> Order:
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row by column
+    values = row._asdict()
     return Order(order_id=values["order_id"], **{name: values[name] for name in _ORDER})
 
 

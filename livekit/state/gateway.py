@@ -9,11 +9,21 @@ neither acts on what the other is about to change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row, Table, insert, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    Table,
+    bindparam,
+    insert,
+    update,
+)
 
 from livekit.errors import RecordRefused
 from livekit.state.translation import translated
@@ -37,6 +47,7 @@ class Gateway:
         self._engine = engine
         self._lock = RLock()
         self._writing = False
+        self._is_sqlite = engine.dialect.name == "sqlite"
         with translated(name):
             self._connection: Connection = engine.connect()
 
@@ -64,13 +75,20 @@ class Gateway:
         self._writing = True
         try:
             with self._connection.begin():
-                if self._engine.dialect.name == "sqlite":
+                if self._is_sqlite:
                     self._connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield
                 if self.before_commit:
                     self.before_commit()
         finally:
             self._writing = False
+
+    def _statement(self) -> AbstractContextManager[None]:
+        """What a single write runs in: a transaction of its own, unless there is one already.
+
+        SQLite undoes a refused statement by itself; elsewhere it would spoil the transaction.
+        """
+        return nullcontext() if self._writing and self._is_sqlite else self.transaction()
 
     # ---------------------------------------------------------------------------------- reading
 
@@ -93,32 +111,40 @@ class Gateway:
     # ---------------------------------------------------------------------------------- writing
 
     def _insert(self, table: Table, values: Mapping[str, Any]) -> int:
-        """Insert one row and return its integer key."""
-        with self.transaction():
+        """Insert one row and return its integer key, or 0 if it has none."""
+        with self._lock, translated(self.name), self._statement():
             result = self._connection.execute(insert(table), dict(values))
             identity = result.inserted_primary_key
         first = identity[0] if identity else None
         return first if isinstance(first, int) else 0
 
     def _insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows that have the same columns."""
         if rows:
-            with self.transaction():
+            with self._lock, translated(self.name), self._statement():
                 self._connection.execute(insert(table), [dict(row) for row in rows])
+
+    def _update_many(self, table: Table, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Update rows by their integer key; all rows give the same columns."""
+        if rows:
+            [identity] = table.primary_key.columns
+            by_key = update(table).where(identity == bindparam("row_key"))
+            changes = [{"row_key": row_key, **values} for row_key, values in rows.items()]
+            with self._lock, translated(self.name), self._statement():
+                self._connection.execute(by_key, changes)
 
     def _update(self, table: Table, where: ColumnElement[bool], values: Mapping[str, Any]) -> int:
         """Update and return how many rows were meant."""
-        with self.transaction():
-            return self._connection.execute(
-                update(table).where(where).values(dict(values))
-            ).rowcount
+        change = update(table).where(where).values(dict(values))
+        with self._lock, translated(self.name), self._statement():
+            return self._connection.execute(change).rowcount
 
     def _update_one(
         self, table: Table, where: ColumnElement[bool], values: Mapping[str, Any], what: str
     ) -> None:
-        """Update exactly one row, or raise `RecordRefused` about ``what`` and change nothing."""
-        with self.transaction():
-            if self._update(table, where, values) != 1:
-                raise RecordRefused(what, "there is no such row")
+        """Update the row that ``where`` names, or raise `RecordRefused` about ``what``."""
+        if self._update(table, where, values) != 1:
+            raise RecordRefused(what, "there is no such row")
 
     def _upsert(
         self,

@@ -83,7 +83,7 @@ class Journal(Gateway):
     def get_equity(self, book: str) -> list[EquityPoint]:
         """A book's values by session."""
         query = select(_equity).where(_equity.c.book == book).order_by(_equity.c.session)
-        return [EquityPoint(**row._mapping) for row in self._rows(query)]  # noqa: SLF001 - public
+        return [EquityPoint(**row._asdict()) for row in self._rows(query)]
 
     # ---------------------------------------------------------------------------- break ledger
 

@@ -11,10 +11,9 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, inspect
@@ -51,7 +50,7 @@ def open_database(path_or_url: Path | str) -> Engine:
         return _memory_engine()
     file = _file_of(path_or_url)
     if file is None:
-        return _checked(create_engine(str(path_or_url), isolation_level="SERIALIZABLE"))
+        return _open_on_server(str(path_or_url))
     with _os_errors(file):
         return _open_file(file)
 
@@ -93,7 +92,7 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")
 def _build_file(building: Path) -> None:
     os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     building.chmod(0o600)
-    engine = _sqlite_engine(building)
+    engine = _sqlite_engine(_connect(building))
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
@@ -144,9 +143,15 @@ def _build_schema(connection: Connection) -> None:
     arm(connection)
 
 
+def _server_engine(url: str) -> Engine:
+    """Serializable, as SQLite is by nature."""
+    with translated("given by URL"):
+        return create_engine(url, isolation_level="SERIALIZABLE")
+
+
 def _create_on_server(url: str) -> None:
-    engine = create_engine(url, isolation_level="SERIALIZABLE")
-    name = _name_of(engine)
+    engine = _server_engine(url)
+    name = engine.url.render_as_string()  # hides the password
     try:
         with translated(name), engine.begin() as connection:
             if set(inspect(connection).get_table_names()) & {*metadata.tables, "alembic_version"}:
@@ -160,10 +165,9 @@ def _create_on_server(url: str) -> None:
 
 
 def _memory_engine() -> Engine:
-    engine = _sqlite_engine(MEMORY)
-    with engine.connect() as connection:
-        _raw(connection).deserialize(_memory_template())
-    return engine
+    raw = _connect(MEMORY)
+    raw.deserialize(_memory_template())
+    return _sqlite_engine(raw)
 
 
 _VERSION_TABLE = """CREATE TABLE alembic_version (
@@ -175,23 +179,28 @@ _VERSION_TABLE = """CREATE TABLE alembic_version (
 @cache
 def _memory_template() -> bytes:
     """The empty schema as bytes: built once per process and copied for each database in memory."""
-    engine = _sqlite_engine(MEMORY)
-    with engine.begin() as connection:
+    raw = _connect(MEMORY)
+    with _sqlite_engine(raw).begin() as connection:
         metadata.create_all(connection)
         connection.exec_driver_sql(_VERSION_TABLE)
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (REVISION,))
         arm(connection)
-    with engine.connect() as connection:
-        template = _raw(connection).serialize()
-    engine.dispose()
+    template = raw.serialize()
+    raw.close()
     return template
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
-
-
 # --------------------------------------------------------------------------------------- opening
+
+
+def _open_on_server(url: str) -> Engine:
+    engine = _server_engine(url)
+    name = engine.url.render_as_string()
+    with translated(name), ExitStack() as undo:
+        undo.callback(engine.dispose)
+        _require_current(engine, name)
+        undo.pop_all()
+    return engine
 
 
 def _open_file(file: Path) -> Engine:
@@ -199,7 +208,13 @@ def _open_file(file: Path) -> Engine:
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
         file.chmod(mode & ~0o077)
-    return _checked(_sqlite_engine(file))
+    with translated(str(file)):
+        raw = _connect(file)
+        with _closed_on_error(raw):
+            _require_sound(raw, file)
+            engine = _sqlite_engine(raw)
+            _require_current(engine, str(file))
+    return engine
 
 
 def _require_database_file(file: Path) -> None:
@@ -215,29 +230,23 @@ def _require_database_file(file: Path) -> None:
         raise StateUnusable(file, "is not an SQLite database")
 
 
-def _checked(engine: Engine) -> Engine:
-    name = _name_of(engine)
-    with ExitStack() as undo, translated(name):
-        undo.callback(engine.dispose)
-        with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                _require_sound(connection, name)
-            _require_current(connection, name)
-        undo.pop_all()
-    return engine
-
-
-def _require_sound(connection: Connection, name: str) -> None:
-    finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+def _require_sound(raw: sqlite3.Connection, file: Path) -> None:
+    with closing(raw.cursor()) as cursor:  # an open cursor would keep the connection open
+        finding = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
     if finding != "ok":
-        raise StateUnusable(name, f"is damaged ({finding})")
+        raise StateUnusable(file, f"is damaged ({finding})")
 
 
-def _require_current(connection: Connection, name: str) -> None:
-    tables = set(inspect(connection).get_table_names())
-    if "alembic_version" not in tables:
+_VERSION_QUERY = "SELECT version_num FROM alembic_version"
+
+
+def _require_current(engine: Engine, name: str) -> None:
+    with engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+        versioned = "alembic_version" in tables
+        found = connection.exec_driver_sql(_VERSION_QUERY).scalar() if versioned else None
+    if not versioned:
         raise StateUnusable(name, "is not a state database of this program")
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if found != REVISION:
         raise StateUnusable(name, f"has schema {found}, this program works on {REVISION}")
     missing = sorted(set(metadata.tables) - tables)
@@ -245,25 +254,30 @@ def _require_current(connection: Connection, name: str) -> None:
         raise StateUnusable(name, f"lacks the tables {', '.join(missing)}")
 
 
-def _sqlite_engine(file: Path | str) -> Engine:
-    def connect() -> sqlite3.Connection:
-        where = MEMORY if file == MEMORY else f"file:{quote(str(file))}?mode=rw"
-        connection = sqlite3.connect(
-            where,
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,  # transactions are begun by us, never by the driver
-            check_same_thread=False,  # the gateway holds a lock
-            cached_statements=256,
-        )
+def _connect(file: Path | str) -> sqlite3.Connection:
+    """A connection that never creates a file and begins no transaction by itself."""
+    connection = sqlite3.connect(
+        MEMORY if file == MEMORY else f"file:{quote(str(file))}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,  # transactions are begun by us
+        check_same_thread=False,  # the gateway holds a lock
+        cached_statements=256,
+    )
+    with _closed_on_error(connection):
         for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    return create_engine(f"sqlite:///{file}", creator=connect, poolclass=StaticPool)
+    return connection
 
 
-def _name_of(engine: Engine) -> str:
-    url = engine.url
-    on_file = url.get_backend_name() == "sqlite"
-    return str(url.database) if on_file else url.render_as_string(hide_password=True)
+@contextmanager
+def _closed_on_error(raw: sqlite3.Connection) -> Iterator[None]:
+    """A connection left open would leave its side files beside the database."""
+    with ExitStack() as undo:
+        undo.callback(raw.close)
+        yield
+        undo.pop_all()
+
+
+def _sqlite_engine(raw: sqlite3.Connection) -> Engine:
+    return create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)

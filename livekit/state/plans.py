@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, select
+from sqlalchemy import ColumnElement, Row, and_, literal, select
 
 from livekit.errors import PlanRefused, RecordRefused
 from livekit.model import Candidate, Plan
 from livekit.state.books import candidate_columns, candidate_of
 from livekit.state.gateway import Gateway
 from livekit.state.records import Approval, Decision, StoredPlan
+from livekit.state.schema import Flag
 from livekit.state.tables import approvals, candidate_sessions, candidates, plans
 
 __all__ = ["Plans"]
@@ -157,14 +158,17 @@ class Plans(Gateway):
 
     def get_approvals(self, plan_sha256: str) -> list[Approval]:
         """The newest decision on each item that is not void, by item."""
-        valid = and_(approvals.c.plan_sha256 == plan_sha256, approvals.c.void.is_(False))
+        valid = and_(
+            approvals.c.plan_sha256 == plan_sha256,
+            approvals.c.void == literal(value=False, type_=Flag),
+        )
         query = select(approvals).where(valid).order_by(approvals.c.approval_id)
         newest = {row.item: _approval(row) for row in self._rows(query)}
         return [newest[item] for item in sorted(newest)]
 
 
 def _plan(row: Row[Any]) -> StoredPlan:
-    return StoredPlan(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return StoredPlan(**row._asdict())
 
 
 def _approval(row: Row[Any]) -> Approval:

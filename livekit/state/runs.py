@@ -79,7 +79,7 @@ class Runs(Gateway):
             query = query.where(run_log.c.session == session)
         if phase is not None:
             query = query.where(run_log.c.phase == phase)
-        return [Run(**row._mapping) for row in self._rows(query)]  # noqa: SLF001 - public name
+        return [Run(**row._asdict()) for row in self._rows(query)]
 
     # ----------------------------------------------------------------------------------- alerts
 

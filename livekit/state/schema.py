@@ -8,6 +8,7 @@ keep floats (REAL, 8 bytes, which round-trip exactly).
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "Instant",
     "Money",
     "Session",
+    "Whole",
     "append_only",
     "canonical_decimal",
     "flag",
@@ -143,6 +145,17 @@ class Flag(TypeDecorator[bool]):
         return None if value is None else bool(value)
 
 
+class Whole(TypeDecorator[int]):
+    """An `int`; also one of numpy's, but never a float that happens to be whole."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Refuse fractions of a share."""
+        return None if value is None else operator.index(value)
+
+
 # --------------------------------------------------------------------------------- column makers
 
 _REAL: TypeEngine[float] = REAL().with_variant(postgresql.DOUBLE_PRECISION(), "postgresql")
@@ -160,7 +173,7 @@ def words(name: str, *parts: Any, null: bool = False) -> Column[Any]:
 
 def whole(name: str, *parts: Any, null: bool = False) -> Column[Any]:
     """An integer."""
-    return Column(name, Integer, *parts, nullable=null)
+    return Column(name, Whole, *parts, nullable=null)
 
 
 def number(name: str, *, null: bool = False) -> Column[Any]:

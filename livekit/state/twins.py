@@ -109,21 +109,35 @@ class Twins(Gateway):
         holdings: Sequence[Holding],
         trades: Sequence[ClosedTrade],
     ) -> None:
-        before = {_lot(position.holding) for position in self.get_shadow_positions(strategy)}
-        kept = {_lot(holding) for holding in holdings}
-        closed = {_lot(trade) for trade in trades}
-        if lost := sorted(ticker for ticker, _ in before - kept - closed):
-            raise RecordRefused(f"{strategy} of {session}", f"no trade closes {', '.join(lost)}")
-        for trade in trades:
-            if _lot(trade) in before:
-                self.close_shadow_position(strategy, trade.ticker, trade)
-            else:
-                self._insert(shadow_positions, {"strategy": strategy, **_day_trade_columns(trade)})
-        for holding in holdings:
-            if _lot(holding) in before:
-                self.update_shadow_position(strategy, holding)
-            else:
-                self.add_shadow_position(strategy, holding)
+        before = self._open_lots(strategy)
+        kept = {_lot(holding): _holding_columns(holding) for holding in holdings}
+        closed = {_lot(trade): trade for trade in trades}
+        problems = [
+            *(
+                f"no trade closes {t}"
+                for t, _ in sorted(before.keys() - kept.keys() - closed.keys())
+            ),
+            *(f"{t} is held and closed" for t, _ in sorted(kept.keys() & closed.keys())),
+        ]
+        if problems:
+            raise RecordRefused(f"{strategy} of {session}", "; ".join(problems))
+        ours = {"strategy": strategy}
+        ended = {before[lot]: _exit_columns(closed[lot]) for lot in closed if lot in before}
+        day_trades = [ours | _day_trade_columns(closed[lot]) for lot in closed if lot not in before]
+        self._update_many(shadow_positions, ended)
+        self._insert_many(shadow_positions, day_trades)
+        self._update_many(
+            shadow_positions, {before[lot]: kept[lot] for lot in kept if lot in before}
+        )
+        opened = [ours | columns for lot, columns in kept.items() if lot not in before]
+        self._insert_many(shadow_positions, opened)
+
+    def _open_lots(self, strategy: str) -> dict[_Lot, int]:
+        columns = shadow_positions.c
+        query = select(columns.ticker, columns.entry_date, columns.position_id).where(
+            columns.strategy == strategy, columns.status == "open"
+        )
+        return {(row.ticker, row.entry_date): row.position_id for row in self._rows(query)}
 
     def last_settled(self, strategy: str) -> date | None:
         """The latest settled session of a twin."""

@@ -19,7 +19,7 @@ from livekit.trading.desk import Desk
 from livekit.trading.entries import EntryReport, clock_is_trusted, send_entry
 from livekit.trading.exits import ExitReport, send_exit
 from livekit.trading.plans import plan_from_body
-from livekit.trading.protector import CoverWatch, anchor_stop, cancel_and_confirm, protect
+from livekit.trading.protector import CoverWatch, cancel_and_confirm, protect
 
 __all__ = ["Execution", "accept_plan", "execute_plan", "preview_plan"]
 
@@ -194,7 +194,6 @@ def _poll_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
         if desk.db.get_orders(intent=ENTRY, working_only=True):
             desk.clock.sleep(POLL_S)
     run.repaired += watch.repaired
-    _anchor_stops(desk, run)
 
 
 def _last_poll(desk: Desk, run: Execution, skip_time_check: bool) -> datetime:
@@ -214,16 +213,6 @@ def _cancel_rest(desk: Desk, order: Order) -> bool:
             severity="critical",
         )
     return ended is not None and ended.status == "canceled"
-
-
-def _anchor_stops(desk: Desk, run: Execution) -> None:
-    """Move the stops of today's entries that lie too far from their fills."""
-    for position in desk.db.get_open_positions():
-        if position.entry_date != run.plan.session or position.stop_order_id is None:
-            continue
-        leg = desk.client.get_order(position.stop_order_id)
-        if leg is not None and leg.is_live_cover and anchor_stop(desk, position, leg):
-            run.repaired.append(f"{position.ticker} stop moved to {position.stop_price}")
 
 
 def _finish(desk: Desk, run: Execution) -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from livekit.errors import OrderRefused, OutcomeUnknown
 from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder
-from livekit.trading.books import book_new_fills, due_stop, position_row
+from livekit.trading.books import book_new_fills, position_row
 from livekit.trading.cover import CoverGap, cover_gaps
 from livekit.trading.desk import Desk
 from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send, sync_orders
@@ -22,7 +22,6 @@ from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send
 __all__ = [
     "CoverWatch",
     "Protection",
-    "anchor_stop",
     "cancel_and_confirm",
     "open_orders",
     "place_stop",
@@ -49,11 +48,37 @@ def open_orders(desk: Desk) -> tuple[VenueOrder, ...]:
 
 
 def protect(desk: Desk) -> Protection:
-    """Read orders, fills and positions, then cover every share of ours that lacks cover."""
+    """Read orders, fills and positions, then cover every share of ours at the stop due for it."""
     watch = CoverWatch(desk, grace_s=0.0)
-    watch.step()
-    left = watch.gaps() if watch.repaired else watch.last_gaps
-    return Protection(tuple(watch.repaired), tuple(str(gap) for gap in left))
+    moved = _drop_misplaced_stops(desk, watch.step())
+    if moved or watch.repaired:
+        watch.step()
+    return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in watch.last_gaps))
+
+
+def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
+    """Cancel stops that lie too far from the stop due; the gap they leave is covered next.
+
+    A stop sent before its fill was known may lie off by more than ``stop_anchor_tolerance_pct``,
+    and the leg of a group keeps its price through a split.
+    """
+    buying = {order.ticker for order in orders if order.side == "buy"}
+    due = {item.ticker: item for item in desk.db.get_open_positions() if item.ticker not in buying}
+    moved = []
+    for order in orders:
+        position = due.get(order.ticker)
+        if position is None or not order.is_live_cover or not _misplaced(desk, position, order):
+            continue
+        if cancel_and_confirm(desk, order.order_id) is not None:
+            moved.append(f"{order.ticker} stop {order.stop_price}, due {position.stop_price}")
+    return tuple(moved)
+
+
+def _misplaced(desk: Desk, position: Position, order: VenueOrder) -> bool:
+    if order.stop_price is None:
+        return False
+    allowed = position.stop_price * Decimal(str(desk.config.stop_anchor_tolerance_pct)) / 100
+    return abs(order.stop_price - position.stop_price) > allowed
 
 
 class CoverWatch:
@@ -236,21 +261,3 @@ def _request_cancel(desk: Desk, order_id: str) -> None:
     """Send the cancel. Refused or unanswered, the read that follows tells what is true."""
     with contextlib.suppress(OrderRefused, OutcomeUnknown):
         desk.client.cancel_order(order_id)
-
-
-def anchor_stop(desk: Desk, position: Position, leg: VenueOrder) -> bool:
-    """Replace a leg that lies too far from the stop due from the fill; True if it was replaced.
-
-    The tolerance is ``stop_anchor_tolerance_pct`` of the stop due.
-    """
-    due = due_stop(position.entry_price, desk.config.stop_loss_pct)
-    tolerance = due * Decimal(str(desk.config.stop_anchor_tolerance_pct)) / 100
-    if leg.stop_price is not None and abs(leg.stop_price - due) <= tolerance:
-        return False
-    if cancel_and_confirm(desk, leg.order_id) is None:
-        return False
-    book_new_fills(desk)
-    fresh = position_row(desk, position.position_id)
-    if fresh.status == "open":
-        place_stop(desk, fresh, fresh.shares_now)
-    return True

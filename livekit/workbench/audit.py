@@ -10,12 +10,17 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from livekit.broker.venue.ledger import LedgerFill, UncoveredInterval, read_ledger
+from livekit.broker.venue.ledger import (
+    LedgerFill,
+    UncoveredInterval,
+    VenueLedger,
+    read_ledger,
+)
 from livekit.errors import StateUnusable
 
 __all__ = ["Audit", "StateBook", "audit_files", "digest", "read_state_book"]
@@ -24,11 +29,13 @@ CENT = Decimal("0.01")
 COVER_LIMIT_S = 10.0
 
 _DIGESTED = (
-    ("fills", "SELECT activity_id, client_order_id, ticker, side, quantity, price, at FROM fills"),
+    ("fills", "SELECT activity_id, client_order_id, ticker, side, quantity, price, filled_at FROM fills"),
     (
         "positions",
-        "SELECT ticker, entry_date, entry_price, actual_shares, sold_shares, stop_price, status,"
-        " exit_date, exit_price, exit_reason, pnl FROM positions",
+        (
+            "SELECT ticker, entry_date, entry_price, actual_shares, sold_shares, stop_price,"
+            " status, exit_date, exit_price, exit_reason, pnl FROM positions"
+        ),
     ),
     ("decisions", "SELECT strategy, session, sha256 FROM plans"),
     ("equity", "SELECT session, book, cash, equity, realised, unrealised FROM equity"),
@@ -42,16 +49,20 @@ class StateFill:
     activity_id: str
     ticker: str
     side: str
-    quantity: Decimal
+    quantity: int
     price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class StateBook:
-    """Fills, share counts and baseline cash read from a state database."""
+    """Fills, share counts and baseline cash read from a state database.
+
+    ``split`` names the open positions whose shares a split has changed since they were bought.
+    """
 
     fills: tuple[StateFill, ...]
-    shares: dict[str, Decimal]
+    shares: dict[str, int]
+    split: frozenset[str]
     baseline_cash: Decimal
 
 
@@ -89,61 +100,76 @@ def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
 def read_state_book(path: Path) -> StateBook:
     """Read our side from the state database alone."""
     fills = tuple(
-        StateFill(str(row[0]), str(row[1]), str(row[2]), Decimal(str(row[3])), Decimal(str(row[4])))
+        StateFill(str(row[0]), str(row[1]), str(row[2]), int(str(row[3])), Decimal(str(row[4])))
         for row in _rows(path, "SELECT activity_id, ticker, side, quantity, price FROM fills")
     )
     query = (
         "SELECT ticker, actual_shares - sold_shares, split_factor FROM positions"
         " WHERE status = 'open'"
     )
-    shares = {
-        str(ticker): Decimal(int(float(str(count)) * float(str(factor)) + 1e-9))
+    rows = [
+        (str(ticker), int(str(count)), float(str(factor)))
         for ticker, count, factor in _rows(path, query)
-    }
+    ]
+    shares = {ticker: int(count * factor + 1e-9) for ticker, count, factor in rows}
+    split = frozenset(ticker for ticker, _, factor in rows if factor != 1.0)
     query = "SELECT value FROM system_config WHERE key = 'baseline_cash_usd'"
     cash = [Decimal(str(value)) for (value,) in _rows(path, query)]
-    return StateBook(fills, shares, cash[0] if cash else Decimal(0))
+    return StateBook(fills, shares, split, cash[0] if cash else Decimal(0))
 
 
 def audit_files(venue_db: Path, state_db: Path) -> Audit:
-    """Compare the venue's file with the state file; raises `StateUnusable` when one is unreadable."""
+    """Compare the venue's file with the state file.
+
+    Raises `BadInput` or `StateUnusable` when one cannot be read.
+    """
     ours = read_state_book(state_db)
     theirs = read_ledger(venue_db)
     booked_cash = ours.baseline_cash + sum((_cash_flow(fill) for fill in ours.fills), Decimal(0))
-    differences = (
-        *_fill_differences(theirs.fills, ours.fills),
-        *_share_differences(theirs.positions, ours.shares, "position"),
-        *_share_differences(_shares_from(ours.fills), ours.shares, "position by our own fills"),
-        *_cash_differences(theirs.cash, booked_cash),
-    )
     return Audit(
         fills=len(theirs.fills),
         positions=len(theirs.positions),
         cash_usd=theirs.cash,
-        differences=tuple(differences),
+        differences=(
+            *_fill_differences(theirs.fills, ours.fills),
+            *_share_differences(_whole(theirs.positions), ours.shares, "position"),
+            *_share_differences(_shares_from(ours), ours.shares, "position by our own fills"),
+            *_cash_differences(theirs.cash, booked_cash, "our fills give"),
+            *_venue_differences(theirs),
+        ),
         uncovered=theirs.uncovered,
         worst_uncovered_s=max((item.seconds for item in theirs.uncovered), default=0.0),
     )
+
+
+def _venue_differences(theirs: VenueLedger) -> list[str]:
+    """Differences inside the venue's file: its balances against its own log."""
+    shares = _share_differences(
+        _whole(theirs.positions), theirs.positions_from_log, "venue position against its log"
+    )
+    return shares + _cash_differences(theirs.cash, theirs.cash_from_log, "its own log gives")
+
+
+def _whole(positions: Mapping[str, Decimal]) -> dict[str, int]:
+    return {ticker: int(count) for ticker, count in positions.items() if count}
 
 
 def _cash_flow(fill: StateFill) -> Decimal:
     return fill.quantity * fill.price * (1 if fill.side == "sell" else -1)
 
 
-def _shares_from(fills: Iterable[StateFill]) -> dict[str, Decimal]:
-    held: dict[str, Decimal] = defaultdict(Decimal)
-    for fill in fills:
-        held[fill.ticker] += fill.quantity * (1 if fill.side == "buy" else -1)
-    return {ticker: count for ticker, count in held.items() if count}
+def _shares_from(ours: StateBook) -> dict[str, int]:
+    """Shares as our fills leave them; a split position keeps its count, no fill tells of it."""
+    held: dict[str, int] = defaultdict(int)
+    for fill in ours.fills:
+        held[fill.ticker] += fill.quantity if fill.side == "buy" else -fill.quantity
+    left = {ticker: count for ticker, count in held.items() if count}
+    return left | {ticker: ours.shares[ticker] for ticker in ours.split}
 
 
 def _fill_differences(theirs: Sequence[LedgerFill], ours: Sequence[StateFill]) -> list[str]:
-    shown = {
-        item.activity_id: (item.ticker, item.side, item.quantity, item.price) for item in theirs
-    }
-    booked = {
-        item.activity_id: (item.ticker, item.side, item.quantity, item.price) for item in ours
-    }
+    shown = {item.activity_id: _facts(item) for item in theirs}
+    booked = {item.activity_id: _facts(item) for item in ours}
     texts = [
         f"fill {key} {shown[key]} is not in our book" for key in sorted(set(shown) - set(booked))
     ]
@@ -158,20 +184,22 @@ def _fill_differences(theirs: Sequence[LedgerFill], ours: Sequence[StateFill]) -
     return texts
 
 
-def _share_differences(
-    theirs: dict[str, Decimal], ours: dict[str, Decimal], what: str
-) -> list[str]:
+def _facts(fill: LedgerFill | StateFill) -> tuple[str, str, int, Decimal]:
+    return fill.ticker, fill.side, int(fill.quantity), fill.price
+
+
+def _share_differences(theirs: dict[str, int], ours: dict[str, int], what: str) -> list[str]:
     return [
         f"{what} {ticker}: {theirs.get(ticker, 0)} against our {ours.get(ticker, 0)}"
         for ticker in sorted(set(theirs) | set(ours))
-        if theirs.get(ticker, Decimal(0)) != ours.get(ticker, Decimal(0))
+        if theirs.get(ticker, 0) != ours.get(ticker, 0)
     ]
 
 
-def _cash_differences(theirs: Decimal, ours: Decimal) -> list[str]:
+def _cash_differences(theirs: Decimal, ours: Decimal, says: str) -> list[str]:
     if theirs.quantize(CENT) == ours.quantize(CENT):
         return []
-    return [f"cash: the venue has {theirs:.2f} USD, our fills give {ours:.2f} USD"]
+    return [f"cash: the venue has {theirs:.2f} USD, {says} {ours:.2f} USD"]
 
 
 def digest(state_db: Path) -> str:

@@ -53,6 +53,7 @@ def split_of(ratio: Fraction) -> Fraction | None:
     return None
 
 
+@cache
 def week_of(day: date) -> tuple[int, int]:
     return day.isocalendar()[:2]
 
@@ -66,6 +67,9 @@ class Naive:
     def __init__(self, world: World) -> None:
         self.world = world
         self.p = world.parameters
+        self.rows: dict[str, list[dict]] = {}
+        for row in world.rows:
+            self.rows.setdefault(row["ticker"], []).append(row)
         self.positions: list[dict] = []
         self.trades: list[dict] = []
         self.skips: list[tuple] = []
@@ -253,7 +257,7 @@ class Naive:
         position["last_close"] /= ratio
 
     def growth(self, row: dict) -> Fraction:
-        rows = [one for one in self.world.rows if one["ticker"] == row["ticker"]]
+        rows = self.rows[row["ticker"]]
         before = rows[rows.index(row) - 1]
         now = row["adj_close"] / row["close"]
         return now / (before["adj_close"] / before["close"])
@@ -302,9 +306,9 @@ class Naive:
         first = self.first_bar()
         cut = week_of(first) if sessions_of_week(week_of(first))[0] < first else None
         found: list[dict] = []
-        for row in self.world.rows:
-            if row["ticker"] != ticker or row["session"] > session:
-                continue
+        for row in self.rows[ticker]:
+            if row["session"] > session:
+                break
             week = week_of(row["session"])
             if week == cut:
                 continue

@@ -63,13 +63,13 @@ def assert_agreement(world: World) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_simulator_and_the_naive_restatement_trade_alike(seed: int) -> None:
     assert_agreement(make_world(seed))
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_they_trade_alike_on_adjusted_prices_too(seed: int) -> None:
     assert_agreement(make_world(seed, adjustment="all"))
 
@@ -83,7 +83,7 @@ def test_they_trade_alike_in_thousands_of_worlds(seed: int, adjustment: str) -> 
 
 def test_the_worlds_reach_every_rule() -> None:
     reasons, skips = set(), set()
-    for seed in range(60):
+    for seed in range(40):
         result = simulated(make_world(seed))
         reasons |= {trade.exit_reason for trade in result.closed}
         reasons |= {flag for trade in result.closed for flag in trade.flags}

@@ -90,7 +90,7 @@ def test_a_float_becomes_the_decimal_that_reads_back_as_it(db: StateDB) -> None:
     )
 
 
-# ---------------------------------------------------------------------------------------- breaks
+# --------------------------------------------------------------------------------- break ledger
 
 
 def test_an_open_break_is_noted_once_per_kind_and_ticker(db: StateDB) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from state_examples import candidate
 
 from livekit.errors import BadInput
 from livekit.state import StateDB, candidate_from_json, candidate_to_json
-from livekit.state.schema import Flag, Instant, Money, Session, append_only, canonical_decimal
+from livekit.state.schema import (
+    Flag,
+    Instant,
+    Money,
+    Session,
+    Whole,
+    append_only,
+    canonical_decimal,
+)
 from livekit.state.tables import metadata
 
 decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None)
@@ -110,10 +119,18 @@ def test_a_value_of_another_type_is_refused(kind, wrong: object) -> None:
         kind.process_bind_param(wrong, SQLITE)
 
 
+def test_a_count_may_come_from_numpy_but_not_from_a_float() -> None:
+    assert Whole().process_bind_param(np.int64(40), SQLITE) == 40
+    for wrong in (40.0, Decimal(40), "40"):
+        with pytest.raises(TypeError):
+            Whole().process_bind_param(wrong, SQLITE)
+
+
 def test_nothing_stays_nothing() -> None:
     for kind in (Money(), Session(), Instant(), Flag()):
         assert kind.process_bind_param(None, SQLITE) is None
         assert kind.process_result_value(None, SQLITE) is None
+    assert Whole().process_bind_param(None, SQLITE) is None
 
 
 def test_postgresql_gets_its_native_types() -> None:

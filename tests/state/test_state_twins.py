@@ -161,6 +161,12 @@ def test_a_position_never_vanishes_without_a_trade(db: StateDB) -> None:
     assert db.last_settled("nwl_p4") == THURSDAY
 
 
+def test_a_position_is_not_held_and_closed_at_once(db: StateDB) -> None:
+    settle(db, THURSDAY, (holding(),))
+    with pytest.raises(RecordRefused, match="NVDA is held and closed"):
+        settle(db, FRIDAY, (holding(),), (trade(),))
+
+
 def test_a_trade_within_one_session_is_kept(db: StateDB) -> None:
     same_day = trade(exit_session=THURSDAY, hold_days=0)
     settle(db, THURSDAY, (), (same_day,), realised_usd=-1024.52)

@@ -74,17 +74,24 @@ def test_slots_are_empty_places_and_places_that_empty_now() -> None:
 # ----------------------------------------------------------------------------------------- stops
 
 
+def stopped_at(open_price: float, low: float, *, gap_aware: bool = True) -> float:
+    """Where a later session's bar takes out a position whose stop is $90."""
+    return rules.stop_exit_price(
+        open_price, low, stop=90.0, is_entry_session=False, gap_aware=gap_aware
+    )
+
+
 def test_a_stop_reached_inside_the_bar_fills_at_the_stop() -> None:
-    assert rules.stop_exit_price(95.0, 90.0, 90.0, False, True) == 90.0
+    assert stopped_at(95.0, 90.0) == 90.0
 
 
 def test_a_stop_fills_at_the_open_when_a_later_session_opened_far_below_it() -> None:
-    assert rules.stop_exit_price(71.0, 70.0, 90.0, False, True) == 71.0
-    assert rules.stop_exit_price(71.0, 70.0, 90.0, False, False) == 90.0  # at_stop
+    assert stopped_at(71.0, 70.0) == 71.0
+    assert stopped_at(71.0, 70.0, gap_aware=False) == 90.0
 
 
 def test_a_low_above_the_stop_does_not_stop_out() -> None:
-    assert math.isnan(rules.stop_exit_price(95.0, 90.01, 90.0, False, True))
+    assert math.isnan(stopped_at(95.0, 90.01))
 
 
 def test_an_undefined_indicator_is_never_broken_and_equality_is_not_below() -> None:

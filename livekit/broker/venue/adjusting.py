@@ -37,14 +37,20 @@ def adjusted(bars: DailyBars, adjustment: str) -> DailyBars:
 
 def _price_factor(bars: DailyBars, adjustment: str) -> FloatArray:
     if adjustment == "split":
-        return np.reciprocal(_ratios_to_come(bars, clean=True))
+        return _inverse(_ratios_to_come(bars, clean=True))
     if adjustment == "spin-off":
-        return np.reciprocal(_ratios_to_come(bars, clean=False))
+        return _inverse(_ratios_to_come(bars, clean=False))
     whole = bars.adj_close / bars.close
     whole = whole / whole[-1]
     if adjustment == "all":
-        return whole
-    return whole * _ratios_to_come(bars, clean=True) * _ratios_to_come(bars, clean=False)
+        return np.asarray(whole)
+    return np.asarray(
+        whole * _ratios_to_come(bars, clean=True) * _ratios_to_come(bars, clean=False)
+    )
+
+
+def _inverse(ratios: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / ratios, dtype=np.float64)
 
 
 def _ratios_to_come(bars: DailyBars, *, clean: bool) -> FloatArray:

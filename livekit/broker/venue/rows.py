@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,11 +24,11 @@ READERS: dict[type, Callable[[Any], Any]] = {
 
 
 @cache
-def _types(kind: Hashable) -> dict[str, tuple[type, bool]]:
+def _types(kind: type) -> dict[str, tuple[type, bool]]:
     """For each field its type, and whether it may be None."""
     hints = get_type_hints(kind)
     found = {}
-    for item in fields(kind):  # type: ignore[arg-type]
+    for item in fields(kind):
         hint = hints[item.name]
         choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         plain = next(choice for choice in choices if choice is not type(None))
@@ -53,7 +53,8 @@ def create_table(name: str, kind: type, key: str) -> str:
 
 def to_row(record: Any) -> tuple[Any, ...]:
     """The values of a record, in the order of its columns."""
-    return tuple(_write(getattr(record, name)) for name in _types(type(record)))
+    kind: type = type(record)
+    return tuple(_write(getattr(record, name)) for name in columns(kind))
 
 
 def _write(value: Any) -> Any:
@@ -63,7 +64,7 @@ def _write(value: Any) -> Any:
 
 
 @cache
-def _readers(kind: Hashable) -> tuple[Callable[[Any], Any] | None, ...]:
+def _readers(kind: type) -> tuple[Callable[[Any], Any] | None, ...]:
     return tuple(READERS.get(plain) for plain, _ in _types(kind).values())
 
 
@@ -72,6 +73,6 @@ def from_row(kind: type[Record], row: tuple[Any, ...]) -> Record:
     return kind(
         *(
             reader(value) if reader is not None and value is not None else value
-            for reader, value in zip(_readers(kind), row, strict=True)
+            for reader, value in zip(_readers(kind), row, strict=True)  # type: ignore[arg-type]
         )
     )

@@ -5,57 +5,52 @@ AAPL opened on Thursday 2020-01-30 at 320.54; its stop at 10 % lies at 288.486, 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from livekit.broker import AlpacaClient
-from livekit.broker.venue.api import VenueApp, VenueKeys
-from livekit.broker.venue.engine.engine import Engine
-from livekit.broker.venue.engine.history import PriceHistory
-from livekit.broker.venue.engine.settings import VenueSettings
-from livekit.broker.venue.transport import VenueTransport
+from livekit.broker.venue.session import VenueHandle, in_process_venue, served_venue
+from livekit.clock import Clock, sleep_until
+from livekit.config import Profile
 from livekit.errors import CredentialsRefused, OrderRefused
-from livekit.prices import ParquetPriceSource, demo_prices_path
+from livekit.prices import ParquetPriceSource
 from livekit.prices.alpaca_source import AlpacaPriceSource
 
 BEFORE_THE_OPEN = datetime(2020, 1, 30, 14, 15, tzinfo=UTC)  # 09:15 in New York
-URL = "http://127.0.0.1:9999"
+PROFILE = Profile(venue="simulated", first_session=date(2020, 1, 30))
 ENTRY = "20200130_AAPL_entry_buy"
 STOP = Decimal("288.48")
 
 
-class VenueClock:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def now(self) -> datetime:
-        return self._engine.now
-
-    def sleep(self, seconds: float) -> None:
-        self._engine.advance(self.now() + timedelta(seconds=seconds))
-
-
-@pytest.fixture(scope="module")
-def history() -> PriceHistory:
-    return PriceHistory.from_parquet(demo_prices_path())
+@pytest.fixture
+def venue_at_0915():
+    with in_process_venue(PROFILE, in_memory=True) as venue:
+        sleep_until(venue.clock, BEFORE_THE_OPEN)
+        yield venue
 
 
 @pytest.fixture
-def app(history: PriceHistory) -> VenueApp:
-    engine = Engine.new(history, VenueSettings(), BEFORE_THE_OPEN)
-    return VenueApp(engine, VenueKeys("SIMKEY", "SIMSECRET", "CONTROL"))
+def time(venue_at_0915: VenueHandle) -> Clock:
+    return venue_at_0915.clock
 
 
 @pytest.fixture
-def time(app: VenueApp) -> VenueClock:
-    return VenueClock(app.engine)
+def at_venue(venue_at_0915: VenueHandle) -> AlpacaClient:
+    return client_of(venue_at_0915)
 
 
-@pytest.fixture
-def at_venue(app: VenueApp, time: VenueClock) -> AlpacaClient:
-    return AlpacaClient("SIMKEY", "SIMSECRET", URL, transport=VenueTransport(app), clock=time)
+def client_of(venue: VenueHandle) -> AlpacaClient:
+    return AlpacaClient(
+        venue.api_key,
+        venue.secret_key,
+        venue.base_url,
+        data_url=venue.data_url,
+        transport=venue.transport,
+        clock=venue.clock,
+    )
 
 
 def enter(client: AlpacaClient):
@@ -63,7 +58,7 @@ def enter(client: AlpacaClient):
 
 
 def test_the_venue_says_who_when_and_what(at_venue):
-    assert at_venue.get_account().equity == 100_000
+    assert at_venue.get_account().equity == 200_000
     clock = at_venue.get_clock()
     assert (clock.timestamp, clock.is_open) == (BEFORE_THE_OPEN, False)
     assert clock.next_open == datetime(2020, 1, 30, 14, 30, tzinfo=UTC)
@@ -137,10 +132,23 @@ def test_a_stop_above_the_market_and_a_cancel_of_a_filled_order_are_refused(at_v
         at_venue.cancel_order(order.order_id)
 
 
-def test_other_keys_are_refused(app, time):
-    stranger = AlpacaClient("SIMKEY", "WRONG", URL, transport=VenueTransport(app), clock=time)
+def test_other_keys_are_refused(venue_at_0915):
     with pytest.raises(CredentialsRefused):
-        stranger.get_account()
+        client_of(replace(venue_at_0915, secret_key="WRONG")).get_account()
+
+
+def test_over_a_socket_the_venue_answers_the_same_and_connections_are_closed(tmp_path):
+    profile = replace(PROFILE, outputs=tmp_path)
+    profile.home.mkdir(parents=True)
+    with served_venue(profile) as venue:
+        sleep_until(venue.clock, BEFORE_THE_OPEN)
+        client = client_of(venue)
+        enter(client)
+        venue.clock.sleep(20 * 60)
+        order = client.get_order_by_client_id(ENTRY)
+        assert (order.status, order.filled_average_price) == ("filled", Decimal("320.54"))
+        assert client.get_clock().is_open
+        client.close()
 
 
 def test_prices_over_the_venue_are_those_of_the_file(at_venue, time):

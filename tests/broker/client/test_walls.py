@@ -142,6 +142,13 @@ def test_every_single_request_is_checked_again_before_it_leaves(url, venue):
     assert (venue.seen, adapter.requests_sent) == ([], 0)
 
 
+def test_an_adapter_made_for_a_live_host_sends_nothing_either(venue):
+    adapter = HardenedAdapter("https://api.alpaca.markets", data=False, inner=venue)
+    with pytest.raises(HostRefused):
+        _get(adapter, "https://api.alpaca.markets/v2/account")
+    assert venue.seen == []
+
+
 def test_a_client_whose_address_was_changed_afterwards_sends_nothing(client, venue):
     client._trading._base_url = "https://api.alpaca.markets"
     with pytest.raises(HostRefused):
@@ -356,6 +363,7 @@ def _get(adapter: HardenedAdapter, url: str) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
         session.mount("http://", adapter)
+        session.mount("https://", adapter)
         return session.get(url, allow_redirects=False)
 
 

@@ -25,8 +25,8 @@ from livekit.sessions import (
     exchange_time,
     next_session,
     open_instant,
-    session_on_or_after,
     session_of,
+    session_on_or_after,
 )
 
 __all__ = ["Lifecycle"]

@@ -145,7 +145,8 @@ class Event:
 
     ``kind`` is one of accepted, refused, new, activated, filled, cancel_requested, canceled,
     expired, replaced, adjusted, split or cash_in_lieu. Position and live sell cover of a ticker
-    follow from the log alone: the last facts of each order, and the last position.
+    follow from the log alone, by the last facts of each order and the last position; cash follows
+    from the signed ``amount_usd`` of each fill and payment.
     """
 
     number: int
@@ -167,6 +168,7 @@ class Event:
     fill_price: Decimal | None = None
     position: int | None = None
     cash_usd: Decimal | None = None
+    amount_usd: Decimal | None = None
     ratio: str | None = None
     http_status: int | None = None
     code: int | None = None

@@ -38,7 +38,7 @@ def _split_position(orders: Lifecycle, ticker: str, ratio: Fraction) -> None:
     position.qty, fraction = split_shares(before, float(ratio))
     position.fraction_due = exact(fraction)
     orders.adjustment_activity("SPLIT", ticker, Decimal(position.qty - before), Decimal(0))
-    orders.state.log_position("split", ticker, f"{ratio.numerator}:{ratio.denominator}")
+    orders.state.log_split(ticker, f"{ratio.numerator}:{ratio.denominator}")
 
 
 def _split_orders(orders: Lifecycle, ticker: str, ratio: Fraction) -> None:
@@ -82,5 +82,5 @@ def pay_fractions(orders: Lifecycle) -> None:
         position.fraction_due = Decimal(0)
         state.cash_usd += amount
         orders.adjustment_activity("CIL", ticker, Decimal(0), amount)
-        state.log_position("cash_in_lieu", ticker)
+        state.log_payment(ticker, amount)
         state.drop_if_gone(ticker)

@@ -123,6 +123,7 @@ class VenueState:
             fill_qty=fill[0] if fill else None,
             fill_price=fill[1] if fill else None,
             cash_usd=self.cash_usd if fill else None,
+            amount_usd=_signed_amount(order.side, *fill) if fill else None,
         )
 
     def log_refusal(self, ticker: str, client_order_id: str | None, refusal: Refusal) -> None:
@@ -136,9 +137,13 @@ class VenueState:
             message=refusal.message,
         )
 
-    def log_position(self, kind: str, ticker: str, ratio: str | None = None) -> None:
-        """Record that a position changed without a trade."""
-        self._append(kind, ticker, ratio=ratio, cash_usd=self.cash_usd)
+    def log_split(self, ticker: str, ratio: str) -> None:
+        """Record that a split changed a position."""
+        self._append("split", ticker, ratio=ratio)
+
+    def log_payment(self, ticker: str, amount_usd: Decimal) -> None:
+        """Record cash in lieu of a fraction of a share."""
+        self._append("cash_in_lieu", ticker, cash_usd=self.cash_usd, amount_usd=amount_usd)
 
     def _append(self, kind: str, ticker: str, **facts: object) -> None:
         self.event_count += 1
@@ -199,3 +204,8 @@ class VenueState:
         self.events.clear()
         self._saved_activities = len(self.activities)
         self._saved_closes = len(self.closes)
+
+
+def _signed_amount(side: str, quantity: int, price: Decimal) -> Decimal:
+    """What a fill does to the cash, USD."""
+    return price * (quantity if side == "sell" else -quantity)

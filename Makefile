@@ -1,0 +1,44 @@
+# Every target sets itself up: .venv is made from the hashed lock at the first call.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= auto
+
+.PHONY: demo test test-slow bench lab lint lock clean
+
+demo: $(READY) ## trade a simulated quarter and build its archive
+	$(BIN)/livekit demo
+
+lab: $(READY) ## JupyterLab on the notebooks, against the simulated venue
+	$(BIN)/livekit lab
+
+test: $(READY) ## lint, types and the main suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(JOBS)
+
+test-slow: $(READY) ## the long tests
+	$(BIN)/pytest -n $(JOBS) -m slow
+
+bench: $(READY) ## measured comparisons, printed
+	$(BIN)/pytest -m bench -s tests/benchmarks
+
+lint: $(READY) ## rewrite the sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY) ## resolve the dependencies anew, with hashes and without an index address
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
+
+clean: ## remove the environment; the profiles in outputs/ stay
+	rm -rf $(VENV)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, e.g. make PYTHON=python3.12 " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)

@@ -1,0 +1,156 @@
+"""A session from its report to its settled books, on a small market with prices known by hand."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from livekit.model import CAPACITY_FULL, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK
+from livekit.sessions import sessions_between
+from tests.trading.world import FIRST, world
+
+MONDAY, TUESDAY, WEDNESDAY = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 8)
+
+
+def test_a_candidate_is_bought_at_the_open_and_covered_at_once(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        report = w.trade(MONDAY)
+        assert report.exit_code == 0
+        (position,) = w.db.get_open_positions()
+        assert (position.ticker, position.actual_shares) == ("ABC", 200)  # 10,000 / 50
+        assert position.entry_price == Decimal(50)
+        assert position.stop_price == Decimal(45)  # 50 less 10 %
+        assert w.held("ABC") == w.live_sells("ABC") == 200
+
+
+def test_a_stop_reached_on_the_entry_session_sells_at_the_stop_less_slippage(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path, {"ABC": 50.0}, {("ABC", MONDAY): (50.0, 51.0, 44.0, 46.0)}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        (position,) = w.db.get_positions()
+        assert position.exit_reason == PROTECTIVE_STOP
+        assert position.exit_price == Decimal("44.775")  # 45 × 0.995
+        assert position.pnl == Decimal("-1045.00")  # 200 × (44.775 − 50)
+
+
+def test_a_gap_through_the_stop_sells_at_the_open_less_slippage(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}, {("ABC", TUESDAY): (40.0, 41.0, 39.0, 40.5)}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        w.trade(TUESDAY)
+        (position,) = w.db.get_positions()
+        assert position.exit_date == TUESDAY
+        assert position.exit_price == Decimal("39.8")  # 40 × 0.995
+        assert position.pnl == Decimal("-2040.00")
+
+
+def test_rotation_logic(tmp_path: Path) -> None:
+    """The weakest loser leaves for a strictly better score; the buy follows its sell."""
+    bars = {
+        ("AAA", MONDAY): (50.0, 50.0, 48.0, 48.0),
+        ("BBB", MONDAY): (50.0, 50.0, 47.0, 47.0),
+    }
+    prices = dict.fromkeys(["AAA", "BBB", "CCC", "DDD"], 50.0)
+    with world(tmp_path, prices, bars, max_positions=2) as w:
+        w.report(MONDAY, ("AAA", 60.0, 50.0), ("BBB", 58.0, 50.0))
+        w.trade(MONDAY)
+        w.report(TUESDAY, ("CCC", 75.0, 50.0), ("DDD", 70.0, 50.0))
+        w.trade(TUESDAY)
+        closed = w.db.get_positions("closed")
+        assert [(item.ticker, item.exit_reason) for item in closed] == [("BBB", ROTATED_OUT)]
+        assert closed[0].exit_price == Decimal("46.765")  # 47 × 0.995
+        assert sorted(item.ticker for item in w.db.get_open_positions()) == ["AAA", "CCC"]
+        plan = w.phase_plan(TUESDAY)
+        assert [(skip.candidate.ticker, skip.reason) for skip in plan.skips] == [
+            ("DDD", CAPACITY_FULL)
+        ]
+
+
+def test_a_close_below_the_ema_on_a_week_end_leaves_at_the_next_open(tmp_path: Path) -> None:
+    """Entry on Monday 6 January; the weeks of the 13th and the 20th are the two transition weeks.
+
+    The close of Friday 24 January (45.50) lies below the EMA of closes at 50; Monday 27 sells.
+    """
+    friday, monday = date(2020, 1, 24), date(2020, 1, 27)
+    bars = {("ABC", friday): (46.0, 46.0, 45.5, 45.5), ("ABC", monday): (46.0, 46.0, 46.0, 46.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        for session in sessions_between(FIRST, monday):
+            assert w.trade(session).exit_code == 0
+        (position,) = w.db.get_positions()
+        assert (position.exit_date, position.exit_reason) == (monday, TREND_BREAK)
+        assert position.exit_price == Decimal("45.77")  # 46 × 0.995
+        weeks = [item.week_end for item in w.db.get_evaluations("ema_p10")]
+        assert weeks == [date(2020, 1, 10), date(2020, 1, 17), friday]
+
+
+def test_a_day_run_twice_sends_nothing_the_second_time(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        before = len(w.wire.posts())
+        again = w.trade(MONDAY)
+        assert {item.status for item in again.phases} == {"already"}
+        assert len(w.wire.posts()) == before
+        assert len(w.bought("ABC")) == 1
+
+
+def test_a_closed_day_is_said_and_is_no_error(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        report = w.trade(date(2020, 1, 20))  # Martin Luther King day
+        assert report.exit_code == 0
+        assert report.phases[0].status == "closed"
+
+
+def test_without_a_report_everything_else_runs(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        report = w.trade(MONDAY)
+        assert report.exit_code == 0
+        assert "no_report" in report.phases[0].lines[0]
+        assert w.db.get_equity("ema_p10")[-1].positions == 0
+
+
+def test_an_unknown_ticker_is_withheld_and_said(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0), ("ZZZQ", 90.0, 20.0))
+        outcome = w.phase(MONDAY, "signals")
+        assert outcome.exit_code == 5
+        assert any("ZZZQ" in line for line in outcome.lines)
+        assert [order.ticker for order in w.phase_plan(MONDAY).orders] == ["ABC"]
+
+
+def test_both_twins_and_the_broker_agree_to_the_cent_while_their_rules_do(tmp_path: Path) -> None:
+    bars = {("ABC", TUESDAY): (52.0, 53.0, 51.0, 52.5)}
+    with world(tmp_path, {"ABC": 50.0}, bars) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        w.trade(TUESDAY)
+        profits = {
+            book: w.db.get_equity(book)[-1].unrealised for book in ("broker", "ema_p10", "nwl_p4")
+        }
+        assert set(profits.values()) == {Decimal("500.00")}  # 200 × (52.50 − 50)
+
+
+def test_a_split_doubles_the_shares_and_halves_the_stop(tmp_path: Path) -> None:
+    bars = {("ABC", TUESDAY): (25.0, 25.0, 25.0, 25.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", TUESDAY): 2.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        report = w.trade(TUESDAY)
+        (position,) = w.db.get_open_positions()
+        assert (position.shares_now, position.stop_price) == (400, Decimal("22.5"))
+        assert w.held("ABC") == 400
+        assert w.live_sells("ABC") == 400, report
+        assert w.trade(WEDNESDAY).exit_code == 0
+
+
+@pytest.mark.parametrize("ticker", ["BRK.B"])
+def test_class_shares_trade_under_their_dotted_name(tmp_path: Path, ticker: str) -> None:
+    with world(tmp_path, {ticker: 50.0}) as w:
+        w.report(MONDAY, (ticker, 80.0, 50.0))
+        assert w.trade(MONDAY).exit_code == 0
+        assert w.held(ticker) == 200
