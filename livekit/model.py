@@ -464,6 +464,7 @@ class Order:
     order_id: int | None = None
     outcome: Outcome = "intended"
     sent_at: datetime | None = None
+    created_at: datetime | None = None
     fencing_token: int | None = None
 
     @property

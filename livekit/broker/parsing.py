@@ -322,7 +322,7 @@ def _optional_decimal(row: Raw, name: str) -> Decimal | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else repr(value)
-    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text):
         raise UnreadableError(name, f"{text[:40]!r} is not a number")
     return Decimal(text)
 

@@ -21,7 +21,8 @@ from livekit.errors import BadInput
 __all__ = ["Block", "Leaf", "Page", "read_bytes", "read_page"]
 
 MAX_BYTES = 20_000_000
-MAX_TAGS = 100_000  # real pages have a few thousand
+MAX_TAGS = 30_000  # real pages have two or three thousand
+MAX_ATTRIBUTE_WORK = 4e8  # the parser's time grows with the square of a tag's attributes
 MAX_TEXT = 10_000  # characters of one text; the longest paragraph of a real page has a tenth
 _HEAD_BYTES = 2_000
 _TAIL_BYTES = 100_000
@@ -130,7 +131,7 @@ def read_page(path: Path, content: bytes) -> Page:
         raise BadInput(path, f"report is not HTML ({error})") from error
     fatal = parser.error_log.filter_from_fatals()
     if len(fatal):
-        raise BadInput(path, f"report is not usable HTML ({fatal[0].message})")
+        raise BadInput(path, f"report is not usable HTML ({fatal[0].message.strip()})")
     try:
         return _visible_text(root)
     except _TextTooLongError as error:
@@ -161,6 +162,13 @@ def _problems(content: bytes) -> Iterator[str]:
     tags = content.count(b"<")
     if tags > MAX_TAGS:
         yield f"report has {tags:,} tags, at most {MAX_TAGS:,} are read"
+    if sum(_most_attributes(part) ** 2 for part in content.split(b"<")) > MAX_ATTRIBUTE_WORK:
+        yield "report has tags with too many attributes"
+
+
+def _most_attributes(tag: bytes) -> int:
+    """An upper bound: each attribute needs one of these before it."""
+    return len(tag) - len(tag.translate(None, delete=b" \t\n\f\r/'\"="))
 
 
 def _is_utf8(content: bytes) -> bool:

@@ -236,6 +236,15 @@ def _refusal(foreign: bool, held: bool, leaves: bool, price: float, shares: int)
     return ENTER if shares > 0 else SKIP_ZERO_SHARES
 
 
+def _way_in(slots: int, may_rotate: bool, limit_reached: bool) -> int:  # noqa: FBT001
+    """How a candidate that passed its own gates gets in, or why it does not."""
+    if slots <= 0 and not may_rotate:
+        return SKIP_CAPACITY_FULL
+    if limit_reached:
+        return SKIP_DAILY_LIMIT
+    return ENTER if slots > 0 else ROTATE_IN
+
+
 def plan_entries(  # noqa: PLR0917 - a compiled caller passes arrays by position
     score: FloatArray,
     price: FloatArray,
@@ -265,38 +274,34 @@ def plan_entries(  # noqa: PLR0917 - a compiled caller passes arrays by position
         held_may_rotate: holdings that trade, have no pending exit and are not of this session.
         max_positions: places in the book.
         position_size_usd: money for one position.
-        rotation: whether a candidate without a slot may rotate a holding out.
-        daily_limit: entries and rotations allowed in the session; -1 = no limit.
+        rotation: whether a holding may be rotated out at all.
+        daily_limit: entries and rotations allowed; -1 = no limit.
 
     Returns:
         Code and shares for each candidate, and the index of the holding rotated out or -1.
     """
     n = len(score)
-    codes = np.zeros(n, dtype=np.int64)
-    shares = np.zeros(n, dtype=np.int64)
+    codes, shares = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     leaves = held_leaves.copy()
     scored = held_may_rotate & ~np.isnan(held_score)
     weakest = weakest_index(held_pnl_usd, held_score, held_rank, scored) if rotation else NOBODY
     slots = free_slots(max_positions, len(held_score), int(leaves.sum()))
-    rotated = NOBODY
-    bought = 0
+    rotated, bought = NOBODY, 0
     for i in range(n):
         held = held_as[i] != NOT_HELD
         count = whole_shares(position_size_usd, price[i]) if price[i] > 0.0 else 0
         code = _refusal(foreign[i], held, held and leaves[held_as[i]], price[i], count)
-        if code == ENTER and slots <= 0:
-            open_way = weakest != NOBODY and rotated == NOBODY
-            wins = open_way and score_beats(score[i], held_score[weakest])
-            code = ROTATE_IN if wins else SKIP_CAPACITY_FULL
-        if code <= ROTATE_IN and daily_limit != NO_LIMIT and bought >= daily_limit:
-            code = SKIP_DAILY_LIMIT
+        if code == ENTER:
+            free = weakest != NOBODY and rotated == NOBODY
+            may_rotate = free and score_beats(score[i], held_score[weakest])
+            code = _way_in(slots, may_rotate, daily_limit != NO_LIMIT and bought >= daily_limit)
+        if code <= ROTATE_IN:
+            bought += 1
+            shares[i] = count
         if code == ENTER:
             slots -= 1
         if code == ROTATE_IN:
             rotated = weakest
             leaves[weakest] = True
-        if code <= ROTATE_IN:
-            bought += 1
-            shares[i] = count
         codes[i] = code
     return codes, shares, rotated

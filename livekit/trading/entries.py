@@ -51,9 +51,16 @@ def clock_is_trusted(desk: Desk) -> bool:
     return abs((shown.timestamp - desk.clock.now()).total_seconds()) <= MAX_SKEW_S
 
 
-def _tickers_taken(desk: Desk) -> frozenset[str]:
-    """Tickers held at the venue or in our books, and those with a working buy of ours."""
-    working = desk.db.get_orders(intent=ENTRY, working_only=True)
+def _tickers_taken(desk: Desk, *, planned: str = "") -> frozenset[str]:
+    """Tickers held at the venue or in our books, and those with a working buy of ours.
+
+    An intent for ``planned`` itself that never left does not stand in its own way.
+    """
+    working = [
+        order
+        for order in desk.db.get_orders(intent=ENTRY, working_only=True)
+        if order.alpaca_order_id is not None or order.ticker != planned
+    ]
     return frozenset(
         {item.ticker for item in desk.client.get_positions()}
         | {item.ticker for item in desk.db.get_open_positions()}
@@ -105,7 +112,7 @@ def _facts(
     prices: Mapping[str, TradePrint],
     clock_trusted: bool,
 ) -> EntryFacts:
-    taken = _tickers_taken(desk)
+    taken = _tickers_taken(desk, planned=planned.ticker)
     return EntryFacts(
         now=desk.clock.now(),
         cutoff=plan.expires_at,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 SETTLE_POLLS_S = (0.0, 1.0, 2.0, 3.0)
+SETTLE_WINDOW = timedelta(seconds=10)
 LOCALLY_TERMINAL = TERMINAL_STATUSES | {"refused", "denied"}
 
 Outcome = Literal["confirmed", "refused", "denied", "unknown"]
@@ -167,8 +168,14 @@ def _refused(desk: Desk, order: Order, refusal: OrderRefused) -> Sent:
 
 
 def resolve_unknown(desk: Desk, order: Order) -> Sent:
-    """Ask the venue for the id over the settle window; adopt it when found."""
-    for pause_s in SETTLE_POLLS_S:
+    """Ask the venue for the id over the settle window; adopt it when found.
+
+    An accepted order may stay invisible for some seconds. An intent older than that is asked for
+    once.
+    """
+    now = desk.clock.now()
+    settled = order.created_at is not None and now - order.created_at > SETTLE_WINDOW
+    for pause_s in SETTLE_POLLS_S[:1] if settled else SETTLE_POLLS_S:
         desk.clock.sleep(pause_s)
         found = desk.client.get_order_by_client_id(order.client_order_id)
         if found is not None:

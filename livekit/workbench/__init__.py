@@ -3,11 +3,13 @@
 ==============  ==================================================================================
 `series`        prices, indicators and curves brought on the basis that a chart shows
 `charts`        plotly figures from values
-`tables`        HTML and plain-text tables from values, untrusted text always as text
-`show`          what a notebook cell calls: tables and figures of one part of the day
+`tables`        a table as HTML and as plain text, untrusted text always as text
+`day_tables`    the tables of a day, `distances` those of one position
+`show`          shows tables and figures in a notebook
+`day`           what a notebook cell calls
 `run`           one notebook run by papermill, its parameters checked before a kernel starts
-`page`          an executed notebook as one offline HTML page
-`archive`       notebook and page put away for good, with their hashes
+`page`          an executed notebook as one offline HTML page, with `figures` and `assets`
+`archive`       notebook and page put away for good, with their hashes; `secret_scan` guards it
 `index`         the archive's front page
 ==============  ==================================================================================
 

@@ -6,14 +6,13 @@ between two of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from livekit.model import Break, ClosedTrade, Order, Plan, PlannedOrder, Position, Skip
-from livekit.workbench.series import Curve, PriceView, drawdown_pct
+from livekit.workbench.series import Curve, drawdown_pct
 from livekit.workbench.tables import (
     NOTHING,
     Column,
@@ -30,15 +29,12 @@ __all__ = [
     "Approval",
     "Cover",
     "Criterion",
-    "DistanceRow",
     "breaks_table",
     "criteria_table",
     "curves_table",
-    "distance_table",
     "entries_table",
     "exits_table",
     "orders_table",
-    "position_distance_rows",
     "positions_table",
     "skips_table",
     "stop_now",
@@ -61,46 +57,58 @@ class Approval:
     reason: str = ""
 
 
-def _decision_text(order: PlannedOrder, approvals: Sequence[Approval]) -> str:
-    for approval in reversed(approvals):
-        if (approval.ticker, approval.intent) == (order.ticker, order.intent):
-            capped = approval.quantity not in (None, order.quantity)
-            limit = f" up to {approval.quantity}" if capped else ""
-            when = f", {exchange_text(approval.at)}" if approval.at else ""
-            why = f": {approval.reason}" if approval.reason else ""
-            return f"{approval.decision}{limit} by {approval.who}{when}{why}"
-    return "no decision yet"
+DECISION = Column("decision")
+UNSETTLED = {"refused", "denied", "unknown"}
 
 
-def exits_table(plan: Plan, approvals: Sequence[Approval] = ()) -> Table:
-    """The plan's exits with their reason and the session that decided each."""
+def _decision_cells(order: PlannedOrder, approvals: Sequence[Approval] | None) -> tuple[str, ...]:
+    """The last decision on an order; no cell at all for a plan on which nobody decides."""
+    if approvals is None:
+        return ()
+    of_order = [a for a in approvals if (a.ticker, a.intent) == (order.ticker, order.intent)]
+    return (_decision_text(order, of_order[-1]) if of_order else "no decision yet",)
+
+
+def _decision_text(order: PlannedOrder, approval: Approval) -> str:
+    capped = order.side == "buy" and approval.quantity not in (None, order.quantity)
+    limit = f" up to {approval.quantity}" if capped else ""
+    when = f", {exchange_text(approval.at)}" if approval.at else ""
+    why = f": {approval.reason}" if approval.reason else ""
+    return f"{approval.decision}{limit} by {approval.who}{when}{why}"
+
+
+def exits_table(plan: Plan, approvals: Sequence[Approval] | None = None) -> Table:
+    """The plan's exits with their reason and the session that decided each.
+
+    Without ``approvals`` the plan is one that is never executed, and has no column of decisions.
+    """
     columns = (
         Column("ticker"),
         Column("shares", number=True),
         Column("reason"),
         Column("decided"),
         Column("rotated in"),
-        Column("decision"),
+        *([] if approvals is None else [DECISION]),
     )
-    rows = tuple(
-        Row(
-            (
-                order.ticker,
-                str(order.quantity),
-                order.reason,
-                str(order.decided or NOTHING),
-                order.pair or NOTHING,
-                _decision_text(order, approvals),
-            )
-        )
-        for order in plan.orders
-        if order.side == "sell"
-    )
+    rows = tuple(_exit_row(order, approvals) for order in plan.orders if order.side == "sell")
     return Table(f"Exits of {plan.strategy} for {plan.session}", columns, rows)
 
 
-def entries_table(plan: Plan, approvals: Sequence[Approval] = ()) -> Table:
-    """The plan's entries with grade, score, size and stop."""
+def _exit_row(order: PlannedOrder, approvals: Sequence[Approval] | None) -> Row:
+    return Row(
+        (
+            order.ticker,
+            str(order.quantity),
+            order.reason,
+            str(order.decided or NOTHING),
+            order.pair or NOTHING,
+            *_decision_cells(order, approvals),
+        )
+    )
+
+
+def entries_table(plan: Plan, approvals: Sequence[Approval] | None = None) -> Table:
+    """The plan's entries with grade, score, size and stop; ``approvals`` as for `exits_table`."""
     columns = (
         Column("ticker"),
         Column("company"),
@@ -111,13 +119,13 @@ def entries_table(plan: Plan, approvals: Sequence[Approval] = ()) -> Table:
         Column("reference, USD", number=True),
         Column("stop, USD", number=True),
         Column("rotates out"),
-        Column("decision"),
+        *([] if approvals is None else [DECISION]),
     )
     rows = tuple(_entry_row(order, approvals) for order in plan.orders if order.side == "buy")
     return Table(f"Entries of {plan.strategy} for {plan.session}", columns, rows)
 
 
-def _entry_row(order: PlannedOrder, approvals: Sequence[Approval]) -> Row:
+def _entry_row(order: PlannedOrder, approvals: Sequence[Approval] | None) -> Row:
     candidate = order.candidate
     score = candidate.score if candidate else None
     return Row(
@@ -131,7 +139,7 @@ def _entry_row(order: PlannedOrder, approvals: Sequence[Approval]) -> Row:
             price(order.reference_price),
             price(order.stop_price),
             order.pair or NOTHING,
-            _decision_text(order, approvals),
+            *_decision_cells(order, approvals),
         )
     )
 
@@ -170,75 +178,6 @@ class Cover:
     kind: str
     stop_price: Decimal | None = None
     order_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DistanceRow:
-    """How far the last close stands above one level (below it: negative); USD and percent."""
-
-    level: str
-    price: float
-    distance_usd: float
-    distance_pct: float
-    position_usd: float
-
-
-def position_distance_rows(
-    view: PriceView, *, stop_price: float, shares: int, entry_price: float | None = None
-) -> tuple[DistanceRow, ...]:
-    """Distance of the last close to the protective stop, both weekly indicators and the entry.
-
-    ``stop_price`` and ``entry_price`` are on the basis of the last session, ``distance_pct`` is a
-    percentage of the last close, ``position_usd`` is the distance times ``shares``. An indicator
-    that is not defined yet has no row.
-    """
-    levels = [("protective stop", stop_price), *_indicator_levels(view)]
-    if entry_price is not None:
-        levels.append(("entry", entry_price))
-    return tuple(_distance(view.last_close, name, level, shares) for name, level in levels)
-
-
-def _indicator_levels(view: PriceView) -> list[tuple[str, float]]:
-    pairs = ((view.ema_name, view.ema), (view.nwl_name, view.nwl))
-    return [
-        (name, float(values[-1]))
-        for name, values in pairs
-        if len(values) and not math.isnan(values[-1])
-    ]
-
-
-def _distance(close: float, name: str, level: float, shares: int) -> DistanceRow:
-    gap = close - level
-    return DistanceRow(name, level, gap, gap / close * 100.0, gap * shares)
-
-
-def distance_table(ticker: str, rows: Sequence[DistanceRow], close: float) -> Table:
-    """The distances of one position; a close below a level is named so."""
-    columns = (
-        Column("level"),
-        Column("USD", number=True),
-        Column("distance, USD", number=True),
-        Column("distance", number=True),
-        Column("position, USD", number=True),
-    )
-    return Table(
-        f"{ticker}: last close {market_price(close)} against each level",
-        columns,
-        tuple(_distance_row(row) for row in rows),
-    )
-
-
-def _distance_row(row: DistanceRow) -> Row:
-    below = row.distance_usd < 0
-    name = f"{row.level} (close is below)" if below else row.level
-    cells = (
-        name,
-        market_price(row.price),
-        usd(row.distance_usd, signed=True),
-        pct(row.distance_pct),
-        usd(row.position_usd, signed=True),
-    )
-    return Row(cells, "warn" if below and row.level != "entry" else "")
 
 
 def stop_now(position: Position) -> float:
@@ -312,14 +251,15 @@ def _cover_text(cover: Cover | None, uncovered: int) -> str:
 def orders_table(orders: Sequence[Order], caption: str) -> Table:
     """Orders of ours, what was filled, and the fill against the price that was planned."""
     columns = (
+        Column("ticker"),
         Column("order"),
-        Column("type"),
         Column("shares", number=True),
         Column("filled", number=True),
         Column("fill, USD", number=True),
         Column("against reference", number=True),
         Column("status"),
         Column("reason"),
+        Column("client order id"),
     )
     return Table(caption, columns, tuple(_order_row(order) for order in orders))
 
@@ -328,17 +268,19 @@ def _order_row(order: Order) -> Row:
     slip = None
     if order.filled_avg_price is not None and order.reference_price:
         slip = float(order.filled_avg_price / order.reference_price - 1) * 100.0
+    trigger = f" at {price(order.stop_price)}" if order.order_type == "stop" else ""
     cells = (
-        order.client_order_id,
-        f"{order.side} {order.order_type} {order.time_in_force}",
+        order.ticker,
+        f"{order.intent}: {order.side} {order.order_type}{trigger} {order.time_in_force}",
         str(order.quantity),
         str(order.filled_qty),
         price(order.filled_avg_price),
         NOTHING if slip is None else f"{slip:+.2f} %",
         order.status,
         order.reason or NOTHING,
+        order.client_order_id,
     )
-    failed = order.status in {"rejected", "refused", "denied", "unknown", "expired"}
+    failed = order.status in {"rejected", "expired"} or order.outcome in UNSETTLED
     return Row(cells, "warn" if failed else "")
 
 

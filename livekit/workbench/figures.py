@@ -11,13 +11,24 @@ import html
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FigureStore"]
+__all__ = ["FigureStore", "FigureText"]
 
 SHARED_LENGTH = 8
 PACKED_LENGTH = 12
 MOST_DECIMALS = 4
+TALL_PX = 400
+
+
+@dataclass(frozen=True, slots=True)
+class FigureText:
+    """What a page says of a figure; one that is tall needs the whole width for itself."""
+
+    title: str
+    description: str
+    is_tall: bool
 
 
 class FigureStore:
@@ -29,8 +40,8 @@ class FigureStore:
     def __len__(self) -> int:
         return len(self._figures)
 
-    def add(self, figure: Mapping[str, Any]) -> tuple[str, str]:
-        """Keep a figure; returns its title and description, which the page shows as text.
+    def add(self, figure: Mapping[str, Any]) -> FigureText:
+        """Keep a figure; returns its words, which the page shows as text.
 
         The template is left out, since the page's script has its own.
         """
@@ -40,7 +51,8 @@ class FigureStore:
         text = title.get("text", "") if isinstance(title, Mapping) else str(title)
         description = str(layout.pop("meta", "")) or "chart"
         self._figures.append({"data": list(figure.get("data", [])), "layout": layout})
-        return html.unescape(text), description
+        tall = float(layout.get("height") or 0) > TALL_PX
+        return FigureText(html.unescape(text), description, tall)
 
     def to_json(self) -> str:
         """The page's data block, safe to stand between script tags; empty without figures."""

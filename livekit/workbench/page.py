@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from typing import Any
@@ -148,8 +148,7 @@ def _collect(output: nbformat.NotebookNode, figures: FigureStore) -> None:
     output.data.setdefault("text/plain", "")
     figure = output.data.pop(PLOTLY_MIME, None)
     if isinstance(figure, Mapping):
-        title, description = figures.add(figure)
-        output.metadata["livekit_chart"] = {"title": title, "description": description}
+        output.metadata["livekit_chart"] = asdict(figures.add(figure))
 
 
 @cache

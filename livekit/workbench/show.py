@@ -31,16 +31,15 @@ from livekit.workbench.day_tables import (
     breaks_table,
     criteria_table,
     curves_table,
-    distance_table,
     entries_table,
     exits_table,
     orders_table,
-    position_distance_rows,
     positions_table,
     skips_table,
     stop_now,
     trades_table,
 )
+from livekit.workbench.distances import distance_table, position_distance_rows
 from livekit.workbench.series import Curve, PriceView, price_view
 from livekit.workbench.tables import Table, exchange_text, facts_table, to_html, to_text
 
@@ -90,16 +89,17 @@ def show_facts(caption: str, facts: Iterable[tuple[str, str]]) -> None:
     show_table(facts_table(caption, facts))
 
 
-def show_plan(plan: Plan, approvals: Sequence[Approval] = ()) -> None:
-    """Show a plan: its identity, exits, entries with the decision on each, and skips."""
+def show_plan(plan: Plan, approvals: Sequence[Approval] | None = None) -> None:
+    """Show a plan: its identity, exits, entries with the decision on each, and skips.
+
+    Without ``approvals`` the plan is shown as one that is never executed.
+    """
     facts = (
-        ("strategy", plan.strategy),
-        ("session", plan.session.isoformat()),
         ("status", plan.status),
         ("expires", exchange_text(plan.expires_at)),
         ("sha256", plan.sha256),
     )
-    show_facts(f"Plan of {plan.strategy}", facts)
+    show_facts(f"Plan of {plan.strategy} for {plan.session}", facts)
     show_table(exits_table(plan, approvals))
     show_table(entries_table(plan, approvals))
     show_table(skips_table(plan))

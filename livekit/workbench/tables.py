@@ -111,12 +111,16 @@ def exchange_text(instant: datetime) -> str:
 def to_html(table: Table) -> str:
     """The table as HTML without a script, style or link; all text escaped."""
     titles = "".join(_cell(column.title, 'th scope="col"', column) for column in table.columns)
-    head = f"<thead><tr>{titles}</tr></thead>" if any(c.title for c in table.columns) else ""
+    head = f"<thead><tr>{titles}</tr></thead>" if table.rows and _titled(table) else ""
     body = "".join(_html_row(row, table.columns) for row in table.rows)
     if not table.rows:
-        body = f'<tr><td colspan="{len(table.columns)}">none</td></tr>'
+        body = "<tr><td>none</td></tr>"
     caption = html.escape(table.caption, quote=False)
     return f'<table class="lk"><caption>{caption}</caption>{head}<tbody>{body}</tbody></table>'
+
+
+def _titled(table: Table) -> bool:
+    return any(column.title for column in table.columns)
 
 
 def _html_row(row: Row, columns: tuple[Column, ...]) -> str:
@@ -138,7 +142,7 @@ def to_text(table: Table) -> str:
     if not table.rows:
         return f"{table.caption}: none"
     titles = tuple(column.title for column in table.columns)
-    lines = [*([titles] if any(titles) else []), *(row.cells for row in table.rows)]
+    lines = [*([titles] if _titled(table) else []), *(row.cells for row in table.rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(table.columns))]
     return "\n".join([table.caption, *(_text_line(line, widths, table.columns) for line in lines)])
 

@@ -223,10 +223,10 @@ def test_an_existing_database_opens_quickly_and_without_alembic_or_pandas(path: 
     program = """
         import sqlalchemy, sys, time
         import livekit.model
-        start = time.perf_counter()
+        start = time.process_time()
         from livekit.state import StateDB
         StateDB(sys.argv[1]).close()
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         print(seconds, sorted({"alembic", "pandas", "exchange_calendars"} & set(sys.modules)))
     """
     found = subprocess.run(
@@ -237,7 +237,7 @@ def test_an_existing_database_opens_quickly_and_without_alembic_or_pandas(path: 
     ).stdout
     seconds, heavy = found.split(maxsplit=1)
     assert heavy.strip() == "[]"
-    assert float(seconds) < 1.0  # 0.1 s on an idle machine; the promise is 0.3 s
+    assert float(seconds) < 0.6  # 0.15 s of processor time on an idle machine
 
 
 # ------------------------------------------------------------------------------ others, disk, end

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, MetaData, Table, create_engine, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +34,7 @@ SQLITE, POSTGRESQL = sqlite.dialect(), postgresql.dialect()
 # ----------------------------------------------------------------------------------------- types
 
 
+@settings(deadline=None)
 @given(decimals)
 def test_money_survives_the_database_to_the_last_digit(value: Decimal) -> None:
     stored = Money().process_bind_param(value, SQLITE)
@@ -59,6 +60,7 @@ def test_equal_money_has_one_text(value: str, text: str) -> None:
     assert canonical_decimal(Decimal(value)) == text
 
 
+@settings(deadline=None)
 @given(instants)
 def test_an_instant_survives_to_the_microsecond(value: datetime) -> None:
     stored = Instant().process_bind_param(value, SQLITE)
@@ -67,18 +69,21 @@ def test_an_instant_survives_to_the_microsecond(value: datetime) -> None:
     assert stored.endswith("+00:00")
 
 
+@settings(deadline=None)
 @given(instants, instants)
 def test_instants_sort_as_text(first: datetime, second: datetime) -> None:
     texts = [Instant().process_bind_param(value, SQLITE) for value in (first, second)]
     assert (texts[0] < texts[1]) == (first < second)
 
 
+@settings(deadline=None)
 @given(st.dates())
 def test_a_session_survives(value: date) -> None:
     stored = Session().process_bind_param(value, SQLITE)
     assert Session().process_result_value(stored, SQLITE) == value
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(allow_nan=False), st.booleans(), decimals, instants)
 def test_all_types_survive_a_real_table(
     number: float, truth: bool, amount: Decimal, moment: datetime
@@ -252,6 +257,7 @@ candidates = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(candidates)
 def test_a_candidate_survives_as_json(one) -> None:
     body = candidate_to_json(one)

@@ -3,7 +3,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from state_examples import (
     AFTER_CLOSE,
@@ -75,6 +75,7 @@ def test_a_closed_shadow_position_keeps_its_trade(db: StateDB) -> None:
     assert [p.status for p in both] == ["closed", "open"]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.floats(min_value=0.0001, max_value=1e6),
     st.floats(min_value=0.0001, max_value=1e6),

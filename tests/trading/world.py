@@ -28,6 +28,7 @@ from livekit.reports.scoring import FactorPoints, Factors, ScoredStock
 from livekit.reports.writer import write_report
 from livekit.sessions import sessions_between
 from livekit.state import StateDB
+from livekit.trading.approvals import approve_by_policy, decide
 from livekit.trading.desk import Desk
 from livekit.trading.phases import PHASES, PhaseOutcome, current_plan, due_instant
 from livekit.trading.registration import register_profile
@@ -144,6 +145,15 @@ class World:
     def go_to(self, session: date, phase: str) -> None:
         """Move the venue's clock to the instant at which a phase becomes due."""
         sleep_until(self.desk.clock, due_instant(phase, session))
+
+    def approve(self, session: date, item: str, *, shares: int) -> None:
+        """A person approves one item of the session's plan."""
+        plan = self.phase_plan(session)
+        decide(self.desk, plan, item, "approve", max_quantity=shares, who="trader")
+
+    def approve_all(self, session: date) -> None:
+        """The policy approves the session's plan."""
+        approve_by_policy(self.desk, self.phase_plan(session))
 
     def bought(self, ticker: str) -> list[Any]:
         """All buy orders of a ticker at the venue, in any status."""

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livekit.workbench.figures import FigureStore
+from livekit.workbench.figures import FigureStore, FigureText
 
 
 def unpacked(value: object, shared: list[object]) -> object:
@@ -76,7 +76,9 @@ def test_the_block_cannot_end_its_script_element():
 def test_title_and_description_become_text_and_the_template_is_dropped():
     store = FigureStore()
     layout = {"title": {"text": "A &amp; B"}, "meta": "candles", "template": {"layout": {}}}
-    assert store.add({"data": [], "layout": layout}) == ("A & B", "candles")
+    assert store.add({"data": [], "layout": layout}) == FigureText(
+        "A & B", "candles", is_tall=False
+    )
     assert json.loads(store.to_json())["figures"] == [{"data": [], "layout": {}}]
 
 

@@ -7,13 +7,12 @@ from workbench_examples import EVIL_NAME, header, notebook, plan, position_views
 
 from livekit.workbench.charts import figure_bundle, position_figure
 from livekit.workbench.day_tables import (
-    distance_table,
     entries_table,
     exits_table,
-    position_distance_rows,
     positions_table,
     skips_table,
 )
+from livekit.workbench.distances import distance_table, position_distance_rows
 from livekit.workbench.page import export_page, safe_html, status_tone
 from livekit.workbench.series import price_view
 from livekit.workbench.show import PositionView

@@ -14,14 +14,13 @@ from livekit.workbench.day_tables import (
     breaks_table,
     criteria_table,
     curves_table,
-    distance_table,
     entries_table,
     exits_table,
     orders_table,
-    position_distance_rows,
     positions_table,
     skips_table,
 )
+from livekit.workbench.distances import distance_table, position_distance_rows
 from livekit.workbench.series import Curve, price_view
 from livekit.workbench.tables import (
     Column,
@@ -34,6 +33,8 @@ from livekit.workbench.tables import (
     to_text,
     usd,
 )
+
+PAIR = (("AAL", "exit"), ("MSFT", "entry"))
 
 
 def cells(table: Table, row: int = 0) -> dict[str, str]:
@@ -50,7 +51,8 @@ def test_text_from_outside_is_escaped_in_every_part_of_a_table():
 
 def test_an_empty_table_says_none():
     table = Table("Exits", (Column("ticker"), Column("reason")), ())
-    assert '<td colspan="2">none</td>' in to_html(table)
+    assert "<td>none</td>" in to_html(table)
+    assert "<th" not in to_html(table)
     assert to_text(table) == "Exits: none"
 
 
@@ -94,6 +96,17 @@ def test_exits_and_entries_show_the_last_decision_on_each_order():
     leaving = cells(exits_table(plan(), approvals))
     assert leaving["decision"] == "no decision yet"
     assert (leaving["reason"], leaving["decided"]) == ("trend_break", "2020-01-24")
+
+
+def test_a_plan_that_is_never_executed_has_no_column_of_decisions():
+    assert "decision" not in cells(entries_table(plan()))
+    assert "decision" not in cells(exits_table(plan()))
+
+
+def test_the_quantity_of_a_rotation_caps_its_buy_and_not_its_sell():
+    pair = [Approval(ticker, intent, "approve", 19, "auto", None) for ticker, intent in PAIR]
+    assert cells(entries_table(plan(), pair))["decision"] == "approve up to 19 by auto"
+    assert cells(exits_table(plan(), pair))["decision"] == "approve by auto"
 
 
 def test_a_skip_without_a_score_keeps_its_reason_and_detail():
@@ -165,7 +178,7 @@ def test_a_fill_is_compared_with_the_price_it_was_planned_at():
     )
     shown = cells(orders_table([order], "Orders"))
     assert shown["against reference"] == "+0.50 %"  # 172.86 / 172 − 1
-    assert shown["order"] == "20200130_MSFT_entry_buy"
+    assert shown["client order id"] == "20200130_MSFT_entry_buy"
 
 
 def test_an_open_break_shows_its_facts_and_is_marked():

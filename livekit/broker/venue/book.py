@@ -8,8 +8,8 @@ continued under other settings. One process at a time holds it, by a lock file b
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +35,7 @@ TABLES: dict[str, tuple[type, str]] = {
     "closes": (EquityPoint, "session"),
     "events": (Event, "number"),
 }
+STATE_TABLE = "CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
 IDENTITY = (
     "seed",
     "fill_model",
@@ -57,8 +58,6 @@ class Book:
         except Timeout:
             raise LockHeld(f"the simulated venue's book {path}") from None
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
         self._clock: datetime | None = None
 
     def __enter__(self) -> Self:
@@ -85,6 +84,8 @@ class Book:
         Raises `BadInput` when the file is no venue book or belongs to a venue of other settings.
         """
         try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
             written = self._read_values()
             if not written:
                 return self._begin(settings, history, start)
@@ -101,17 +102,23 @@ class Book:
 
     def _begin(self, settings: VenueSettings, history: PriceHistory, start: datetime) -> VenueState:
         state = VenueState(start, settings.cash_usd, settings.cash_usd, start)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
-        for name, (kind, key) in TABLES.items():
-            self._db.execute(create_table(name, kind, key))
-        self._write_values(
-            identity(settings, history)
-            | {"schema_version": SCHEMA_VERSION, "created_at": start.isoformat()}
-            | _moving(state)
-        )
-        self._db.execute("COMMIT")
+        values = {"schema_version": SCHEMA_VERSION, "created_at": start.isoformat()}
+        with self._transaction():
+            self._db.execute(STATE_TABLE)
+            for name, (kind, key) in TABLES.items():
+                self._db.execute(create_table(name, kind, key))
+            self._write_values(identity(settings, history) | values | _moving(state))
         return state
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def _require_same(self, written: Mapping[str, str], expected: Mapping[str, str]) -> None:
         if written.get("schema_version") != SCHEMA_VERSION:
@@ -151,16 +158,15 @@ class Book:
         if not state.is_changed and state.clock == self._clock:
             return
         changes = state.changes()
-        self._db.execute("BEGIN IMMEDIATE")
-        self._insert("orders", changes.orders)
-        self._insert("positions", changes.positions)
-        self._insert("activities", changes.activities)
-        self._insert("closes", changes.closes)
-        self._insert("events", changes.events)
-        gone = [(ticker,) for ticker in changes.gone]
-        self._db.executemany("DELETE FROM positions WHERE ticker = ?", gone)
-        self._write_values(_moving(state))
-        self._db.execute("COMMIT")
+        with self._transaction():
+            self._insert("orders", changes.orders)
+            self._insert("positions", changes.positions)
+            self._insert("activities", changes.activities)
+            self._insert("closes", changes.closes)
+            self._insert("events", changes.events)
+            gone = [(ticker,) for ticker in changes.gone]
+            self._db.executemany("DELETE FROM positions WHERE ticker = ?", gone)
+            self._write_values(_moving(state))
         state.mark_saved()
         self._clock = state.clock
 

@@ -63,7 +63,10 @@ VARIABLES = (
 
 @dataclass(frozen=True, slots=True)
 class VenueHandle:
-    """A running venue. ``transport`` is None when it listens on a socket, ``engine`` then too."""
+    """A running venue.
+
+    In process, ``transport`` and ``engine`` are set; ``process_id`` is that of a child of ours.
+    """
 
     base_url: str
     data_url: str
@@ -73,6 +76,7 @@ class VenueHandle:
     clock: Clock
     transport: BaseAdapter | None = None
     engine: Engine | None = None
+    process_id: int | None = None
 
     @property
     def control_url(self) -> str:
@@ -206,7 +210,13 @@ def served_venue(profile: Profile, *, port: int = 0) -> Iterator[VenueHandle]:
         clock = RemoteClock(f"{base_url}/control", keys.control_key)
         with closing(clock):
             yield VenueHandle(
-                base_url, base_url, keys.api_key, keys.secret_key, keys.control_key, clock
+                base_url,
+                base_url,
+                keys.api_key,
+                keys.secret_key,
+                keys.control_key,
+                clock,
+                process_id=child.pid,
             )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from livekit.broker.venue.engine.records import plain
 from livekit.broker.venue.engine.refusals import Refusal, invalid
 from livekit.sessions import EXCHANGE_ZONE
 
@@ -148,19 +150,20 @@ def parse_instant(text: str, name: str, *, day_end: bool = False) -> datetime:
 
 def stamp(instant: datetime | None) -> str | None:
     """An instant as Alpaca writes it: RFC 3339 in UTC without trailing zeros."""
-    if instant is None:
-        return None
-    text = instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    micro = f".{instant.microsecond:06d}".rstrip("0") if instant.microsecond else ""
-    return f"{text}{micro}Z"
+    return None if instant is None else _stamp(instant)
+
+
+@lru_cache(maxsize=4096)
+def _stamp(instant: datetime) -> str:
+    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if instant.microsecond else text}Z"
 
 
 def amount(value: Decimal | None, digits: int = 9) -> str | None:
     """A decimal as a plain string of at most ``digits`` decimals without trailing zeros."""
     if value is None:
         return None
-    rounded = round(value, digits)
-    return f"{rounded.normalize():f}" if rounded else "0"
+    return plain(round(value, digits))
 
 
 def cents(value: Decimal) -> str:

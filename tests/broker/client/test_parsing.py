@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -114,6 +115,18 @@ def test_a_text_that_is_no_plain_number_is_not_a_price(text):
 def test_a_stamp_without_a_time_zone_is_not_an_instant(stamp):
     with pytest.raises(UnreadableError, match="created_at"):
         parsing.order(an_order(created_at=stamp))
+
+
+def test_the_day_of_a_bar_is_new_yorks_day():
+    # one o'clock in the morning of Friday in UTC is Thursday evening in New York
+    page = parsing.bars({"bars": {"AAPL": [BAR | {"t": "2020-01-31T01:00:00Z"}]}})
+    assert page["AAPL"][0].session == date(2020, 1, 30)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_true_is_not_the_number_one(flag):
+    with pytest.raises(UnreadableError, match="qty"):
+        parsing.order(an_order(qty=flag))
 
 
 def test_an_order_nested_deeper_than_legs_go_is_still_read():

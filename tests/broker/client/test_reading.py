@@ -255,6 +255,14 @@ def test_1201_orders_are_listed_on_three_pages_each_once(client, venue):
     assert venue.seen[0].query["limit"] == "500"
 
 
+def test_orders_of_one_instant_on_both_sides_of_a_page_break_are_all_listed(client, venue):
+    # 600 orders, newest first: the 500th and the 501st were submitted at the same microsecond
+    orders = [_numbered(n) for n in range(600)]
+    orders[99]["submitted_at"] = orders[100]["submitted_at"]
+    venue.on("GET", "/v2/orders", _listing(orders))
+    assert len(client.list_orders()) == 600
+
+
 def test_orders_submitted_exactly_at_the_bound_are_listed(client, venue):
     venue.on("GET", "/v2/orders", _listing([_numbered(n, status="filled") for n in range(10)]))
     bound = datetime(2020, 1, 2, 15, 7, tzinfo=UTC)

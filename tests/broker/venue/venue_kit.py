@@ -142,7 +142,7 @@ class Venue:
 
     def stop(self, price: str, **fields: Any) -> dict[str, Any]:
         """POST a GTC sell stop."""
-        return self.sell(type="stop", stop_price=price, time_in_force="gtc", **fields)
+        return self.sell(**({"type": "stop", "stop_price": price, "time_in_force": "gtc"} | fields))
 
     def order(self, shown: dict[str, Any]) -> dict[str, Any]:
         """The order again, as it stands now."""

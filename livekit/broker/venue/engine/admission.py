@@ -7,21 +7,12 @@ from decimal import Decimal
 from livekit.broker.venue.engine.account import account_view, available, held_for_orders
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import OrderRequest
-from livekit.broker.venue.engine.records import CENT, Order
+from livekit.broker.venue.engine.records import CENT, Order, collared, plain
 from livekit.broker.venue.engine.refusals import Refusal, forbidden, invalid, unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
 
 __all__ = ["admit", "insufficient_qty", "require_stop_beyond_market", "reserve_price"]
-
-CHEAP = Decimal(50)
-COLLAR_CHEAP = Decimal("1.04")
-COLLAR = Decimal("1.025")
-
-
-def collared(price: Decimal) -> Decimal:
-    """The highest price at which a market buy is charged: 4 % up below $50, 2.5 % from there."""
-    return price * (COLLAR_CHEAP if price < CHEAP else COLLAR)
 
 
 def reserve_price(request: OrderRequest, price: Decimal | None) -> Decimal:
@@ -62,7 +53,7 @@ def require_stop_beyond_market(request: OrderRequest, price: Decimal) -> None:
     stop = request.stop_price
     if stop is None:
         return
-    facts = {"market_price": f"{price:f}", "stop_price": f"{stop:f}"}
+    facts = {"market_price": plain(price), "stop_price": plain(stop)}
     if request.side == "sell" and stop >= price:
         raise unprocessable("stop price must be less than current price", **facts)
     if request.side == "buy" and stop <= price:
@@ -90,9 +81,9 @@ def _check_leg(
     if leg is None:
         return
     if below is not None and leg > below - CENT:
-        raise unprocessable(f"{name} must be <= base_price - 0.01", base_price=f"{below:f}")
+        raise unprocessable(f"{name} must be <= base_price - 0.01", base_price=plain(below))
     if above is not None and leg < above + CENT:
-        raise unprocessable(f"{name} must be >= base_price + 0.01", base_price=f"{above:f}")
+        raise unprocessable(f"{name} must be >= base_price + 0.01", base_price=plain(above))
 
 
 def _check_wash_trade(state: VenueState, settings: VenueSettings, request: OrderRequest) -> None:

@@ -9,7 +9,7 @@ orders end after 90 days), cancels that take effect and the rest of partial fill
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from livekit.broker.venue.engine.account import close_of_day
@@ -25,11 +25,12 @@ from livekit.broker.venue.engine.replacing import replacement
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.splits import apply_splits, pay_fractions
 from livekit.broker.venue.engine.state import VenueState
-from livekit.sessions import exchange_time, next_session, session_on_or_after
+from livekit.sessions import LAST_DAY, exchange_time, next_session, session_on_or_after
 
 __all__ = ["Engine"]
 
 Boundary = tuple[datetime, Callable[[date], None]]
+LAST_INSTANT = datetime(LAST_DAY.year, 12, 1, tzinfo=UTC)  # sessions beyond it must still exist
 LOW_STEP, HIGH_STEP, CLOSE_STEP = 1, 2, 3
 
 
@@ -91,7 +92,7 @@ class Engine:
                 continue
             if order.status == "pending_new":
                 self.orders.open_for_trading(order)
-            price = self.orders.path_price(order.ticker)
+            price = self.market.path_price(order.ticker, self.now)
             if price is not None:
                 self.orders.match(order, Step(price))
 
@@ -100,10 +101,12 @@ class Engine:
     def advance(self, to: datetime) -> None:
         """Move the clock to ``to`` (aware), processing what happens on the way.
 
-        Raises `Refusal` when ``to`` lies before the clock.
+        Raises `Refusal` when ``to`` lies before the clock or beyond the calendar.
         """
         if to < self.now:
             raise invalid("the clock never goes back")
+        if to > LAST_INSTANT:
+            raise invalid(f"the calendar of sessions ends on {LAST_DAY}")
         self.settle()
         while (due := self._next_due()) <= to:
             self.state.clock = due

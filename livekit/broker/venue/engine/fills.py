@@ -116,9 +116,9 @@ def matched_price(order: Order, step: Step) -> Decimal | None:
             return None
         order.elected = True
         return _if_within(order, _met(order.stop_price, step))
-    if order.limit_price is None:
+    if order.working_limit is None:
         return price
-    return _if_within(order, price) and _met(order.limit_price, step)
+    return _if_within(order, price) and _met(order.working_limit, step)
 
 
 def _reaches(side: str, price: Decimal, stop: Decimal) -> bool:
@@ -134,7 +134,7 @@ def _met(level: Decimal, step: Step) -> Decimal:
 
 
 def _if_within(order: Order, price: Decimal) -> Decimal | None:
-    limit = order.limit_price
+    limit = order.working_limit
     if limit is None:
         return price
     return price if (price >= limit if order.side == "sell" else price <= limit) else None

@@ -83,6 +83,9 @@ class PriceHistory:
 
     def __init__(self, bars: Mapping[str, DailyBars], sha256: str) -> None:
         self._bars = dict(sorted(bars.items()))
+        self._first: dict[str, date] = {
+            ticker: one.sessions[0].astype(object) for ticker, one in bars.items()
+        }
         self.sha256 = sha256
 
     def __iter__(self) -> Iterator[str]:
@@ -94,6 +97,10 @@ class PriceHistory:
     def bars(self, ticker: str) -> DailyBars:
         """All bars of ``ticker``; the caller must not look beyond the clock."""
         return self._bars[ticker]
+
+    def first_session(self, ticker: str) -> date:
+        """The first session on which ``ticker`` has a bar."""
+        return self._first[ticker]
 
     @classmethod
     def from_parquet(cls, path: Path) -> PriceHistory:

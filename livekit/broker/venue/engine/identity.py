@@ -6,6 +6,7 @@ order's id and no other order's luck.
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2b
 from uuid import UUID
 
@@ -21,6 +22,7 @@ def server_id(seed: int, name: str, number: object = 0) -> str:
     return str(UUID(bytes=_digest(16, "id", seed, name, number), version=4))
 
 
+@cache
 def asset_id(ticker: str) -> str:
     """The asset id of a ticker, the same in every book."""
     return str(UUID(bytes=_digest(16, "asset", ticker), version=4))

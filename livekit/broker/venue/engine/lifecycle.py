@@ -272,17 +272,10 @@ class Lifecycle:
             self.cancel(order)
             return
         order.resume_at = None
-        price = self.path_price(order.ticker)
+        price = self.market.path_price(order.ticker, self.state.clock)
         if price is not None:
             self.match(order, Step(price))
         self.state.touch(order)
-
-    def path_price(self, ticker: str) -> Decimal | None:
-        """The price at which ``ticker`` trades now, or None outside hours or without a bar."""
-        phase = self.market.phase(self.state.clock)
-        if not phase.is_open or not self.market.has_bar(ticker, phase.day):
-            return None
-        return self.market.mark(ticker, self.state.clock)
 
     def replace_with(self, old: Order, request: OrderRequest) -> Order:
         """End ``old`` as replaced and take its successor in; what it reserved passes over."""

@@ -70,24 +70,21 @@ class Market:
         self._indicative = indicative
         self._phase = _phase_at(datetime(2000, 1, 3, tzinfo=UTC))
         self._marks: dict[str, Decimal | None] = {}
+        self._traded: dict[str, bool] = {}
 
     def phase(self, now: datetime) -> Phase:
         """The stretch of the day that ``now`` lies in."""
         if not self._phase.start <= now < self._phase.end:
             self._phase = _phase_at(now)
             self._marks.clear()
+            self._traded.clear()
         return self._phase
 
     def is_listed(self, ticker: str, now: datetime) -> bool:
         """Whether ``ticker`` is known and has begun to trade by the day of ``now``."""
         if ticker not in self.history:
             return False
-        first = self.history.bars(ticker).sessions[0]
-        return bool(first <= np.datetime64(self.phase(now).day, "D"))
-
-    def has_bar(self, ticker: str, day: date) -> bool:
-        """Whether ``ticker`` trades on ``day``."""
-        return self.history.bars(ticker).index_of(day) >= 0
+        return self.history.first_session(ticker) <= self.phase(now).day
 
     def last_trade(self, ticker: str, now: datetime) -> TradeStamp | None:
         """The latest trade of ``ticker`` at ``now``, or None before its first."""
@@ -139,6 +136,14 @@ class Market:
         bars = self.history.bars(ticker)
         index = bars.index_of(day)
         return clean_ratio(float(bars.split_ratio[index])) if index >= 0 else None
+
+    def path_price(self, ticker: str, now: datetime) -> Decimal | None:
+        """The price at which ``ticker`` trades now; None outside hours or without a bar."""
+        if not self.phase(now).is_open:
+            return None
+        if ticker not in self._traded:
+            self._traded[ticker] = self.history.bars(ticker).index_of(self._phase.day) >= 0
+        return self.mark(ticker, now) if self._traded[ticker] else None
 
     def previous_close(self, ticker: str, now: datetime) -> Decimal | None:
         """The close before the day of ``now``, on that day's share basis once the day has begun."""

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, Decimal
 
-__all__ = ["Activity", "EquityPoint", "Event", "Order", "Position", "tick_of"]
+__all__ = [
+    "CENT",
+    "Activity",
+    "EquityPoint",
+    "Event",
+    "Order",
+    "Position",
+    "collared",
+    "floor_to_tick",
+    "plain",
+    "tick_of",
+]
 
 TERMINAL = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 CENT = Decimal("0.01")
 SUB_DOLLAR_TICK = Decimal("0.0001")
+CHEAP = Decimal(50)
+COLLAR_CHEAP = Decimal("1.04")
+COLLAR = Decimal("1.025")
 
 
 def tick_of(price: Decimal) -> Decimal:
@@ -27,9 +41,14 @@ def floor_to_tick(price: Decimal) -> Decimal:
     return price.quantize(tick_of(price), rounding=ROUND_DOWN)
 
 
-def to_cents(amount: Decimal) -> Decimal:
-    """``amount`` in whole cents, half to even."""
-    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+def collared(price: Decimal) -> Decimal:
+    """The most that a buy at market may cost: 4 % above ``price`` below $50, 2.5 % from there."""
+    return price * (COLLAR_CHEAP if price < CHEAP else COLLAR)
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent or trailing zeros."""
+    return f"{value.normalize():f}" if value else "0"
 
 
 @dataclass(slots=True)
@@ -83,6 +102,16 @@ class Order:
     def is_terminal(self) -> bool:
         """Whether nothing more can happen to it."""
         return self.status in TERMINAL
+
+    @property
+    def working_limit(self) -> Decimal | None:
+        """The price it may not be filled beyond: a buy stop becomes a limit order when it triggers.
+
+        Its limit lies 4 % above the stop below $50, else 2.5 %.
+        """
+        if self.type == "stop" and self.side == "buy" and self.stop_price is not None:
+            return collared(self.stop_price)
+        return self.limit_price
 
     @property
     def filled_average_price(self) -> Decimal | None:

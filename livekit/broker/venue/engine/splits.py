@@ -72,7 +72,7 @@ def pay_fractions(orders: Lifecycle) -> None:
     state = orders.state
     owed = [ticker for ticker, position in state.positions.items() if position.fraction_due]
     for ticker in sorted(owed):
-        price = orders.path_price(ticker)
+        price = orders.market.path_price(ticker, state.clock)
         if price is None:
             continue
         position = state.position(ticker)
