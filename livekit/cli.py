@@ -6,48 +6,83 @@ Errors of the package's own tree end as one line on standard error and their exi
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from livekit.errors import LivekitError
-
-if TYPE_CHECKING:
-    from livekit.workbench.demo import DemoResult
+from livekit.errors import UsageError
+from livekit.workbench.command_line import exit_code_of
 
 __all__ = ["app", "main"]
 
+DEMO_PARAMS = Path("params/demo.yaml")
+EXIT_CODES = """
+Exit codes:
+
+- 0 done, market closed, or no report
+- 1 crash or no run record
+- 2 unusable input, nothing was written
+- 3 kill switch on
+- 4 the books differ
+- 5 done, but decisions were withheld
+- 6 locked by another run
+- 7 shares without cover: act now
+"""
+
 app = typer.Typer(
-    help="Proves or refutes an earnings-gap strategy on a paper account.",
-    no_args_is_help=True,
+    help="Proves or refutes an earnings-gap strategy on an Alpaca paper account, every trading "
+    "day, with a record that can be audited. Begin with livekit demo: it needs neither keys nor "
+    "network.",
+    epilog=EXIT_CODES,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Params = Annotated[Path, typer.Option("--params", help="parameter file of the profile")]
-Outputs = Annotated[Path | None, typer.Option("--outputs", help="folder that holds all profiles")]
-DEMO_PARAMS = Path("params/demo.yaml")
+Params = Annotated[
+    Path, typer.Option("--params", metavar="FILE", help="Parameter file, named as its profile.")
+]
+Outputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--outputs", metavar="FOLDER", help="Folder of all profiles, instead of the file's."
+    ),
+]
 
 
-def main() -> None:
-    """Run the command line; never shows a traceback for an error of our own tree."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; without arguments it shows the help."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return exit_code_of(lambda: _invoke(given or ["--help"]))
+
+
+def _invoke(arguments: list[str]) -> int:
     try:
-        app()
-    except LivekitError as error:
-        print(error.operator_line(), file=sys.stderr)
-        sys.exit(error.exit_code)
+        return int(app(arguments, prog_name="livekit", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        raise UsageError(error.format_message()) from error
 
 
 @app.command()
 def demo(
     params: Params = DEMO_PARAMS,
     outputs: Outputs = None,
-    notebooks: Annotated[bool, typer.Option(help="run the notebooks on four sessions")] = True,
-    seed: Annotated[int | None, typer.Option(help="another seed than the parameter file's")] = None,
+    notebooks: Annotated[
+        bool, typer.Option(metavar="", help="Run four telling sessions as notebooks.")
+    ] = True,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Seed of the venue's chance, instead of the file's."),
+    ] = None,
 ) -> None:
-    """Trade a simulated quarter on real prices, check the books, and build the archive."""
+    """Trade the first quarter of 2020 on real prices, check the books, build the archive.
+
+    The venue is simulated; neither keys nor network are needed. Each demo begins anew: the
+    profile's folder of the demo before is replaced.
+    """
     from dataclasses import replace
 
     from livekit.config import load_profile
@@ -59,68 +94,95 @@ def demo(
     if seed is not None:
         profile = replace(profile, seed=seed)
     with demo_progress() as progress:
-        result: DemoResult = run_demo(
+        result = run_demo(
             profile, notebooks=notebook_performer if notebooks else None, progress=progress
         )
     show_demo(result)
-    raise typer.Exit(result.exit_code)
+    _end(result.exit_code, result.trouble)
 
 
 @app.command()
 def init(params: Params, outputs: Outputs = None) -> None:
-    """Check the account and create the profile's database and manifest."""
+    """Check account, data rights and equity; create the profile's database and manifest.
+
+    A simulated profile also gets the daily reports of the packaged quarter.
+    """
     from livekit.config import load_profile
-    from livekit.trading.opening import open_link
-    from livekit.trading.registration import register_profile
+    from livekit.workbench.entry import register
 
     profile = load_profile(params, outputs=outputs)
-    with open_link(profile) as link:
-        register_profile(profile, link.client, link.clock)
-    print(f"profile {profile.name} registered in {profile.home}")
+    register(profile)
+    print(f"profile {profile.name} is registered in {profile.home} (venue {profile.venue})")
+    print(f"daily reports are read from {profile.reports_dir}")
 
 
 @app.command()
 def daily(
     params: Params,
-    session: Annotated[str | None, typer.Option(help="session, YYYY-MM-DD; default: now's")] = None,
-    phase: Annotated[list[str] | None, typer.Option(help="only this phase; repeatable")] = None,
-    notebooks: Annotated[bool, typer.Option(help="run the phases as notebooks")] = True,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="Session to run; by default the one trading now."),
+    ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PHASE",
+            help="Only this phase, repeatable: signals, execution, protect, reconciliation, "
+            "comparison.",
+        ),
+    ] = None,
+    notebooks: Annotated[
+        bool, typer.Option(metavar="", help="Run the phases as notebooks.")
+    ] = True,
     outputs: Outputs = None,
 ) -> None:
-    """Run the phases of one session that are due; safe to run twice."""
+    """Run the phases of one session that are due, and say what was not done and why.
+
+    Safe to run twice: a phase that is done is not run again. At the simulated venue time passes
+    until each phase is due.
+    """
     from livekit.config import load_profile
     from livekit.workbench.entry import daily_run
+    from livekit.workbench.terminal import show_daily
 
     profile = load_profile(params, outputs=outputs)
     report = daily_run(profile, _day(session), phases=tuple(phase or ()), notebooks=notebooks)
-    print(f"session {report.session}, profile {profile.name}, venue {profile.venue}")
-    for item in report.phases:
-        print(f"  {item.phase}: {item.status}, exit {item.exit_code}")
-        for line in item.lines:
-            print(f"    {line}")
-    raise typer.Exit(report.exit_code)
+    show_daily(report, profile)
+    _end(report.exit_code, report.trouble)
 
 
 @app.command()
 def audit(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
-    """Compare the simulated venue's file with the state file, and compute cover at every event."""
+    """Compare the simulated venue's file with the state file, and prove cover at every event.
+
+    Reads the two files alone. Exit 4 when they differ, 7 when shares were uncovered too long.
+    """
     from livekit.config import load_profile
     from livekit.workbench.audit import audit_files
-    from livekit.workbench.terminal import show_audit
+    from livekit.workbench.terminal import audit_trouble, show_audit
 
     profile = load_profile(params, outputs=outputs)
     result = audit_files(profile.venue_db, profile.state_db)
     show_audit(result)
-    raise typer.Exit(result.exit_code)
+    _end(result.exit_code, audit_trouble(result))
 
 
 @app.command()
 def lab(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
-    """Open JupyterLab on the notebooks, connected to the profile's venue."""
+    """Open JupyterLab on the notebooks, connected to the profile's venue.
+
+    A simulated profile that does not exist yet is registered first.
+    """
     from livekit.config import load_profile
     from livekit.workbench.lab import run_lab
 
     raise typer.Exit(run_lab(load_profile(params, outputs=outputs)))
+
+
+def _end(exit_code: int, trouble: str) -> None:
+    if exit_code:
+        print(f"exit {exit_code}: {trouble}", file=sys.stderr)
+        raise typer.Exit(exit_code)
 
 
 def _day(text: str | None) -> date | None:

@@ -14,6 +14,7 @@
     │   └── CredentialsRefused   exit 2   check the two key variables
     ├── UsageError               exit 2   correct the command, file or parameter and run again
     │   ├── BadInput             exit 2   repair or replace the named file
+    │   ├── PathUnusable         exit 2   make the named file or folder one that can be written
     │   ├── UnknownParameter     exit 2   correct the parameter's name or type
     │   ├── ManifestMismatch     exit 2   make parameter file and manifest agree, or `livekit init`
     │   ├── KeysMissing          exit 2   set the named environment variables
@@ -50,6 +51,7 @@ __all__ = [
     "NotASession",
     "OrderRefused",
     "OutcomeUnknown",
+    "PathUnusable",
     "PlanRefused",
     "RecordRefused",
     "RunIncomplete",
@@ -71,7 +73,7 @@ class LivekitError(Exception):
 
     def operator_line(self) -> str:
         """One line for the terminal: what happened, then what to do now."""
-        return f"{self} — {self.advice}"
+        return f"{' '.join(str(self).split())} — {self.advice}"
 
 
 class RunIncomplete(LivekitError):
@@ -174,6 +176,15 @@ class BadInput(UsageError):
 
     def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
+
+
+class PathUnusable(UsageError):
+    """The operating system refuses a file or folder that must be read or written."""
+
+    advice = "Make it a file or folder that you may write to, then run again."
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path} cannot be used: {reason}")
 
 
 class UnknownParameter(UsageError):

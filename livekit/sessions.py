@@ -143,7 +143,7 @@ def close_instant(session: date) -> datetime:
 
 
 def session_of(instant: datetime) -> date:
-    """The session whose close comes next: an order sent after a close belongs to the next session."""
+    """The session whose close comes next: an order sent after a close is the next session's."""
     closes = _schedule().closes
     index = bisect_right(closes, instant)
     if index == len(closes):

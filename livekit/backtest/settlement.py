@@ -180,7 +180,10 @@ def mark_out(book: Book, session: date) -> tuple[ClosedTrade, ...]:
 
 
 def _on_todays_basis(holding: Holding, bar: Bar | None, adjustment: str) -> Holding:
-    """The holding at the open, after a split or whatever else moved the price basis."""
+    """The holding at the open, after a split or whatever else moved the price basis.
+
+    Its last close stays that of the old basis until this session's close replaces it.
+    """
     if bar is None:
         return holding
     if adjustment == "all":
@@ -202,7 +205,6 @@ def _split(holding: Holding, ratio: float, open_price: float) -> Holding:
         split_factor=holding.split_factor * ratio,
         shares_now=whole,
         stop_price=rules.stop_after_split(holding.stop_price, ratio),
-        last_close=holding.last_close / ratio,
         cash_in_lieu_usd=holding.cash_in_lieu_usd + cash_usd,
     )
 
@@ -214,7 +216,6 @@ def _reinvested(holding: Holding, ratio: float) -> Holding:
         split_factor=holding.split_factor * ratio,
         reinvested_factor=holding.reinvested_factor * ratio,
         stop_price=holding.stop_price / ratio,
-        last_close=holding.last_close / ratio,
     )
 
 

@@ -62,7 +62,7 @@ class HardenedAdapter(BaseAdapter):
         self._stopwatch_s = stopwatch_s
         self.requests_sent = 0
 
-    def send(  # noqa: PLR0917 - the signature is requests'
+    def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,  # noqa: ARG002, FBT001, FBT002

@@ -33,7 +33,7 @@ from livekit.reports.words import (
 
 __all__ = ["Card", "find_cards"]
 
-_PLAUSIBLE_PRICE_USD = (0.01, 1_000_000.0)
+_PLAUSIBLE_PRICE_USD = (0.001, 1_000_000.0)
 _PLAUSIBLE_GAP_PCT = (-90.0, 400.0)
 _PLAUSIBLE_SCORE = (0.0, 100.0)
 _FARTHEST_PRE_MARKET = 0.05  # of the price; more is a contradiction
@@ -148,8 +148,7 @@ class _Reader:
         head = next((leaf for leaf in self._leaves if leaf.index in self._signs.tickers), None)
         if head is None:
             return None
-        row, after = self._page.row_of(head), head.index + 1
-        follower = self._page.leaves[after] if row.holds(after) else None
+        row, follower = self._page.row_of(head), self._page.follower(head)
         name = follower.text.partition(" | ")[0] if follower else ""
         if not follower or not is_name(name) or not self._stands_free(follower, row):
             self._troubles.append("company name not found after the ticker")
@@ -173,14 +172,17 @@ class _Reader:
         """
         prices = self._signs.prices
         bare = [prices[leaf.index] for leaf in self._leaves if self._is_unlabelled_price(leaf)]
-        labelled = [p for text in self._labelled(Meaning.PRICE) if (p := read_money(text))]
-        early = [p for text in self._labelled(Meaning.PRE_MARKET) if (p := read_money(text))]
+        labelled, early = self._money(Meaning.PRICE), self._money(Meaning.PRE_MARKET)
         price = self._agreed("price", labelled + bare or early, required=True)
         for other in early:
             if price and abs(other / price - 1) > _FARTHEST_PRE_MARKET:
                 self._troubles.append(f"price {price} is far from the pre-market price {other}")
         self._plausible("price", price, _PLAUSIBLE_PRICE_USD)
         return price
+
+    def _money(self, meaning: Meaning) -> list[Decimal]:
+        amounts = (read_money(text) for text in self._labelled(meaning))
+        return [amount for amount in amounts if amount is not None]
 
     def _is_unlabelled_price(self, leaf: Leaf) -> bool:
         """Money whose row names nothing; a percentage and its label may stand there."""
@@ -218,12 +220,15 @@ class _Reader:
             if beside and _is_unknown_label(beside.text):
                 yield f"{leaf.text!r} stands beside {beside.text!r}"
 
+    def _is_read(self, leaf: Leaf) -> bool:
+        return leaf.index in self._signs.scores or leaf.index in self._signs.tickers
+
     def _labels_without_value(self) -> Iterator[str]:
         """A known label whose row holds neither a value for it nor a factor's points and weight."""
         readers = {Meaning.GAP: read_percent, Meaning.SCORE: lambda _: None}
         for leaf in self._leaves:
             meaning = meaning_of(leaf.text)
-            if meaning is None or leaf.index in self._signs.scores:
+            if meaning is None or self._is_read(leaf):
                 continue
             texts = [other.text for other in self._page.beside(leaf)]
             value = readers.get(meaning, read_money)(texts[0]) if len(texts) == 1 else None

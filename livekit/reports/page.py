@@ -89,6 +89,11 @@ class Page:
         texts = self.inside(row) if len(row) <= _LONGEST_ROW else []
         return [other for other in texts if other is not leaf]
 
+    def follower(self, leaf: Leaf) -> Leaf | None:
+        """The next text, if it stands in the same row."""
+        after = leaf.index + 1
+        return self.leaves[after] if self.row_of(leaf).holds(after) else None
+
     def is_short_row(self, leaf: Leaf) -> bool:
         """Whether the leaf's row is short enough for its texts to belong together."""
         return len(self.row_of(leaf)) <= _LONGEST_ROW

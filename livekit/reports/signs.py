@@ -71,10 +71,14 @@ def _score_at(page: Page, leaf: Leaf) -> float | None:
 
 
 def _is_letter_or_label(page: Page, leaf: Leaf) -> bool:
-    """A text that reads as a ticker but is a grade's letter, a known label or names a figure."""
+    """A text that reads as a ticker but is a grade's letter, a known label or names a figure.
+
+    Before a company's name it is a ticker all the same: C is Citigroup, GAP is Gap Inc.
+    """
     if meaning_of(leaf.text):
-        return True
+        follower = page.follower(leaf)
+        return follower is None or not is_name(follower.text)
     beside = partner(page, leaf)
     if as_grade(leaf.text):
-        return beside is None or not is_name(beside.text)
+        return beside is None or beside.index < leaf.index or not is_name(beside.text)
     return beside is not None and beside.text[:1].isdigit()

@@ -245,7 +245,7 @@ def _way_in(slots: int, may_rotate: bool, limit_reached: bool) -> int:  # noqa: 
     return ENTER if slots > 0 else ROTATE_IN
 
 
-def plan_entries(  # noqa: PLR0917 - a compiled caller passes arrays by position
+def plan_entries(
     score: FloatArray,
     price: FloatArray,
     foreign: FlagArray,

@@ -86,7 +86,7 @@ def send_entry(
 
     ``prices`` are the latest trades, read in this run; only those of the session count.
     """
-    facts = _facts(desk, plan, planned, prices, clock_trusted)
+    facts = _facts(desk, plan, planned, prices, clock_trusted=clock_trusted)
     if past_cutoff_allowed:
         facts = _without_cutoff(facts)
     refusal = entry_refusal(planned, facts, desk.config)
@@ -110,6 +110,7 @@ def _facts(
     plan: Plan,
     planned: PlannedOrder,
     prices: Mapping[str, TradePrint],
+    *,
     clock_trusted: bool,
 ) -> EntryFacts:
     taken = _tickers_taken(desk, planned=planned.ticker)
@@ -166,7 +167,7 @@ def _entry_order(
 
 
 def _group_was_the_cause(sent: Sent) -> bool:
-    """Whether the refusal concerns the stop leg or the order class, so that a plain buy may pass."""
+    """Whether the refusal concerns the leg or the class, so that a plain buy may pass."""
     return any(word in sent.message for word in ("stop_loss", "oto", "bracket", "complex"))
 
 

@@ -99,8 +99,8 @@ def execute_plan(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Ex
         desk.db.set_plan_status(plan.plan_id, "frozen")
     _send_exits(desk, run)
     _poll_exits(desk, run)
-    _send_entries(desk, run, skip_time_check)
-    _poll_entries(desk, run, skip_time_check)
+    _send_entries(desk, run, skip_time_check=skip_time_check)
+    _poll_entries(desk, run, skip_time_check=skip_time_check)
     _finish(desk, run)
     return run
 
@@ -144,7 +144,7 @@ def _poll_exits(desk: Desk, run: Execution) -> None:
     run.repaired += watch.repaired
 
 
-def _send_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
+def _send_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
     buys = [order for order in run.plan.orders if order.intent == ENTRY]
     if not buys:
         return
@@ -183,8 +183,8 @@ def _is_held(desk: Desk, ticker: str) -> bool:
     return any(position.ticker == ticker for position in desk.db.get_open_positions())
 
 
-def _poll_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
-    cutoff = _last_poll(desk, run, skip_time_check)
+def _poll_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
+    cutoff = _last_poll(desk, run, skip_time_check=skip_time_check)
     watch = CoverWatch(desk)
     while working := desk.db.get_orders(intent=ENTRY, working_only=True):
         watch.step()
@@ -196,7 +196,7 @@ def _poll_entries(desk: Desk, run: Execution, skip_time_check: bool) -> None:
     run.repaired += watch.repaired
 
 
-def _last_poll(desk: Desk, run: Execution, skip_time_check: bool) -> datetime:
+def _last_poll(desk: Desk, run: Execution, *, skip_time_check: bool) -> datetime:
     minute_from_now = desk.clock.now() + SELL_POLL_LIMIT
     return max(run.plan.expires_at, minute_from_now) if skip_time_check else run.plan.expires_at
 

@@ -31,7 +31,7 @@ def look_back_start(desk: Desk, session: date) -> date:
 def recent_bars(
     desk: Desk, tickers: Sequence[str], session: date, last: date
 ) -> dict[str, DailyBars]:
-    """Bars of the look-back window of ``session`` up to ``last``; tickers without any are absent."""
+    """Bars of the look-back window of ``session`` to ``last``; tickers without any are absent."""
     if not tickers:
         return {}
     return desk.prices.daily_bars(sorted(set(tickers)), look_back_start(desk, session), last)

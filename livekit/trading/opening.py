@@ -22,6 +22,7 @@ from livekit.clock import Clock, SystemClock
 from livekit.config import Profile, resolve_credentials
 from livekit.errors import LockHeld, StateUnusable
 from livekit.prices.alpaca_source import AlpacaPriceSource
+from livekit.prices.remembered import RememberedSource
 from livekit.state import StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.registration import profile_from_registration
@@ -93,9 +94,8 @@ def _venue_link(profile: Profile, venue: VenueHandle) -> Link:
 
 def desk_on(profile: Profile, link: Link, db: StateDB, *, who: str = "livekit") -> Desk:
     """A desk on an open link and an open database."""
-    return Desk(
-        profile, db, link.client, AlpacaPriceSource(link.client, link.clock), link.clock, who
-    )
+    prices = RememberedSource(AlpacaPriceSource(link.client, link.clock), link.clock)
+    return Desk(profile, db, link.client, prices, link.clock, who)
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def registered_profile(state_db: Path) -> Profile:
 
 @contextmanager
 def sole_writer(profile: Profile) -> Iterator[None]:
-    """Hold the profile's lock while orders are sent or books changed; raises `LockHeld` if taken."""
+    """Hold the profile's lock while orders are sent or books changed; raises `LockHeld`."""
     profile.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = profile.home / "writer.lock"
     try:

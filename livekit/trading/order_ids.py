@@ -1,4 +1,4 @@
-"""Deterministic client order ids: ``{yyyymmdd}_{TICKER}_{intent}_{side}``, then ``_a2``, ``_a3`` …
+"""Deterministic client order ids: ``{yyyymmdd}_{TICKER}_{intent}_{side}``, then ``_a2``, ``_a3``.
 
 The date is the session whose close comes next. A network retry repeats the same id; a
 re-placement, allowed only after the last attempt is terminal, takes the next attempt number.

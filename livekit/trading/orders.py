@@ -22,8 +22,8 @@ from livekit.trading.order_ids import client_order_id
 __all__ = [
     "Sent",
     "adopt",
-    "fingerprint",
     "deny",
+    "fingerprint",
     "flat",
     "new_order",
     "resolve_unknown",

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from livekit.clock import sleep_until
 from livekit.errors import BooksDiffer, LivekitError, PlanRefused
-from livekit.model import Break, Plan
+from livekit.model import Break, Order, Plan
 from livekit.sessions import close_instant, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
@@ -38,6 +39,7 @@ __all__ = [
     "due_instant",
     "last_instant",
     "perform",
+    "wait_until_due",
     "worst_exit_code",
 ]
 
@@ -68,6 +70,15 @@ def due_instant(phase: str, session: date) -> datetime:
         RECONCILIATION: closes + AFTER_CLOSE,
         COMPARISON: closes + AFTER_CLOSE,
     }[phase]
+
+
+def wait_until_due(desk: Desk, phase: str, session: date) -> None:
+    """Let time pass until a phase is due, at the simulated venue only; the real one is not awaited.
+
+    Returns at once when the phase is due already.
+    """
+    if desk.profile.venue == "simulated":
+        sleep_until(desk.clock, due_instant(phase, session))
 
 
 def last_instant(phase: str, session: date) -> datetime | None:
@@ -175,7 +186,7 @@ def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Ph
     outcome = guarded(
         EXECUTION,
         plan.session,
-        lambda: _executed(execute_plan(desk, plan, skip_time_check=skip_time_check)),
+        lambda: _executed(desk, execute_plan(desk, plan, skip_time_check=skip_time_check)),
     )
     desk.db.finish_run(
         run_id,
@@ -188,15 +199,27 @@ def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Ph
     return outcome
 
 
-def _executed(run: Execution) -> PhaseOutcome:
+def _executed(desk: Desk, run: Execution) -> PhaseOutcome:
+    orders = desk.db.get_orders(trade_date=run.plan.session)
     lines = (
-        *(f"exit {item.ticker}: {item.state} {item.detail}".strip() for item in run.exits),
-        *(f"entry {item.ticker}: {item.state} {item.detail}".strip() for item in run.entries),
+        *(_fill_line(order) for order in orders if order.intent in ("entry", "exit")),
+        *(
+            f"{item.ticker}: not {kind}, {item.state} {item.detail}".rstrip()
+            for kind, reports in (("sold", run.exits), ("bought", run.entries))
+            for item in reports
+            if item.state != "sent"
+        ),
         *(f"cancelled at the cut-off: {ticker}" for ticker in run.cancelled),
         *(f"cover repaired: {text}" for text in run.repaired),
         *run.warnings,
     )
     return PhaseOutcome(EXECUTION, run.plan.session, 0, lines, execution=run)
+
+
+def _fill_line(order: Order) -> str:
+    done = {"buy": "bought", "sell": "sold"}[order.side]
+    price = f" at {order.filled_avg_price}" if order.filled_avg_price is not None else ""
+    return f"{done} {order.filled_qty} of {order.quantity} {order.ticker}{price} ({order.reason})"
 
 
 def _record(outcome: PhaseOutcome) -> str:

@@ -176,7 +176,7 @@ def _drop_sleeping_leg(desk: Desk, position: Position) -> bool:
 
 
 def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
-    """Place a simple GTC stop for ``shares``, or sell at market when the market is at or below it."""
+    """Place a simple GTC stop for ``shares``; sell at market when the market is at or below it."""
     market = desk.client.latest_trades([position.ticker]).get(position.ticker)
     if market is not None and position.stop_price >= market.price:
         return _sell_at_market(desk, position, shares)

@@ -27,6 +27,7 @@ from livekit.model import (
     TradePrint,
 )
 from livekit.sessions import exchange_time, previous_session
+from livekit.state import Evaluation, candidate_to_json
 from livekit.strategy.decisions import WeekEvaluation, decide_session
 from livekit.trading.approvals import approve_by_policy
 from livekit.trading.desk import Desk
@@ -45,7 +46,6 @@ from livekit.trading.protector import Protection, protect
 from livekit.trading.reconciliation import reconcile, require_clean
 from livekit.trading.snapshots import store_snapshots
 from livekit.trading.splits import apply_splits
-from livekit.state import Evaluation, candidate_to_json
 
 __all__ = ["Signals", "generate_signals"]
 

@@ -41,7 +41,7 @@ def store_snapshots(
 
 
 def _bars_bytes(bars: Mapping[str, DailyBars]) -> bytes:
-    """Bars as one parquet table, ordered by ticker then session, so that equal bars are equal bytes."""
+    """Bars as one parquet table, by ticker then session: equal bars give equal bytes."""
     ordered = [bars[ticker] for ticker in sorted(bars)]
     tickers = [item.ticker for item in ordered for _ in range(len(item))]
     columns: dict[str, pa.Array] = {"ticker": pa.array(tickers).dictionary_encode()}

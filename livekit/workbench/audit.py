@@ -29,7 +29,10 @@ CENT = Decimal("0.01")
 COVER_LIMIT_S = 10.0
 
 _DIGESTED = (
-    ("fills", "SELECT activity_id, client_order_id, ticker, side, quantity, price, filled_at FROM fills"),
+    (
+        "fills",
+        "SELECT activity_id, client_order_id, ticker, side, quantity, price, filled_at FROM fills",
+    ),
     (
         "positions",
         (

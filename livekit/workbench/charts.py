@@ -112,9 +112,9 @@ def _figure(traces: list[dict[str, Any]], layout: dict[str, Any]) -> go.Figure:
 
 def _layout(title: str, height: int) -> dict[str, Any]:
     return {
-        "title": {"text": html.escape(title, quote=False)},
+        "title": {"text": html.escape(title, quote=False), "x": 0, "font": {"size": 15}},
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top"},
         "hovermode": "x unified",
         "dragmode": False,

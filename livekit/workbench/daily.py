@@ -30,9 +30,11 @@ from livekit.trading.phases import (
     worst_exit_code,
 )
 
-__all__ = ["DailyReport", "PhaseReport", "Performer", "perform_recorded", "run_daily"]
+__all__ = ["DailyReport", "Performer", "PhaseReport", "perform_recorded", "run_daily"]
 
 Performer = Callable[[Desk, str, date], PhaseOutcome]
+
+_TELLING = ("withheld", "break", "UNCOVERED", "kill switch")  # how lines of trouble begin
 
 DONE = "done"
 FAILED = "failed"
@@ -47,6 +49,14 @@ class PhaseReport:
     exit_code: int
     lines: tuple[str, ...] = ()
 
+    @property
+    def trouble(self) -> str:
+        """Why the exit code is not 0, as one line; empty when it is."""
+        if not self.exit_code:
+            return ""
+        telling = [line for line in self.lines if line.startswith(_TELLING)]
+        return " ".join("; ".join(telling or self.lines).split())
+
 
 @dataclass(frozen=True, slots=True)
 class DailyReport:
@@ -60,6 +70,12 @@ class DailyReport:
     def exit_code(self) -> int:
         """The first of 7, 1, 4, 3, 6, 2, 5, 0 that occurred."""
         return worst_exit_code([report.exit_code for report in self.phases])
+
+    @property
+    def trouble(self) -> str:
+        """The phase that gave the exit code and why, as one line; empty when all went well."""
+        worst = (report for report in self.phases if report.exit_code == self.exit_code != 0)
+        return next((f"{report.phase}: {report.trouble}" for report in worst), "")
 
 
 def perform_recorded(desk: Desk, phase: str, session: date) -> PhaseOutcome:

@@ -1,40 +1,44 @@
 """The demo: a quarter of simulated sessions through the same functions as any other day.
 
-It writes the daily reports beforehand from real earnings dates and prices, registers a new
-profile, trades session by session, runs the notebooks on four telling sessions, and ends by
+It registers a new profile, writes the daily reports beforehand from real earnings dates and
+prices, trades session by session, runs the notebooks on four telling sessions, and ends by
 checking itself: the books against the venue's file, cover from the event log, and every trade
 against the portfolio simulator.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from livekit.backtest import BacktestResult, PortfolioSimulator
+from livekit.broker.venue.book import Book
+from livekit.comparison.evidence import Evidence
 from livekit.comparison.parity import TradeDifference, compare_trades
 from livekit.config import Profile
-from livekit.errors import UsageError
+from livekit.errors import PathUnusable, UsageError
 from livekit.model import END_OF_DATA, PROTECTIVE_STOP, ROTATED_OUT, ClosedTrade, Position
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.prices.source import PriceSource
 from livekit.reports import parse_report
 from livekit.reports.writer import write_demo_reports
 from livekit.sessions import sessions_between
-from livekit.state import StateDB
-from livekit.strategy.rules import round_cents
+from livekit.state import EquityPoint, StateDB
+from livekit.strategy.rules import protective_stop_price, round_cents
 from livekit.trading.opening import Link, desk_on, open_link
+from livekit.trading.phases import BROKER, worst_exit_code
+from livekit.trading.record import evidence_so_far
 from livekit.trading.registration import register_profile
 from livekit.workbench.audit import Audit, audit_files, digest
 from livekit.workbench.daily import DailyReport, Performer, perform_recorded, run_daily
 
-__all__ = ["LAST_SESSION", "DemoResult", "Progress", "run_demo"]
+__all__ = ["LAST_SESSION", "DemoResult", "GappedStop", "Progress", "run_demo"]
 
 LAST_SESSION = date(2020, 3, 31)
 
@@ -43,8 +47,20 @@ NotebookPerformer = Callable[[Profile, Link], Performer]
 
 
 @dataclass(frozen=True, slots=True)
+class GappedStop:
+    """A protective stop that a session opened beyond, so that it sold below its price."""
+
+    trade: ClosedTrade
+    stop_price: float
+
+
+@dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo showed, for the summary table."""
+    """What the demo showed, for the summary table.
+
+    ``most_held`` is the largest number of positions in the broker's book after a session;
+    ``books`` are the last equity points of that book, the primary twin and the shadow twin.
+    """
 
     profile: Profile
     sessions: tuple[date, ...]
@@ -55,15 +71,45 @@ class DemoResult:
     digest: str
     reports: tuple[DailyReport, ...]
     telling: tuple[date, ...]
+    most_held: int
+    books: tuple[EquityPoint, ...]
+    evidence: Evidence
 
     @property
     def exit_code(self) -> int:
-        """The audit's code, else 4 when live and simulated trades differ, else the worst day's."""
-        if self.audit.exit_code:
-            return self.audit.exit_code
-        if self.differences:
-            return 4
-        return max((report.exit_code for report in self.reports), default=0)
+        """The gravest of the audit's code, the days' codes, and 4 when a trade differs.
+
+        Trades must equal the backtest's only on the fill model that has the backtest's prices.
+        """
+        parity = 4 if self.differences and self.profile.fill_model == "parity" else 0
+        days = (report.exit_code for report in self.reports)
+        return worst_exit_code([self.audit.exit_code, parity, *days])
+
+    @property
+    def trouble(self) -> str:
+        """Why the exit code is not 0, as one line; empty when it is."""
+        audit = self.audit
+        facts = [
+            (f"{audit.worst_uncovered_s:.0f} s without cover", audit.exit_code == 7),
+            (f"{len(audit.differences)} differences between the books", audit.differences),
+            (f"{len(self.differences)} trades unlike the backtest's", self.differences),
+        ]
+        days = (f"{report.session} {report.trouble}" for report in self.reports if report.exit_code)
+        return "; ".join([text for text, holds in facts if holds] + list(days)[:1])
+
+    @property
+    def gapped_stops(self) -> tuple[GappedStop, ...]:
+        """Protective stops that sold below the stop's price less slippage, in order of exit."""
+        config = self.profile.trading
+        stopped = [item for item in self.trades if item.exit_reason == PROTECTIVE_STOP]
+        judged = [
+            GappedStop(item, protective_stop_price(item.entry_price, config.stop_loss_pct))
+            for item in sorted(stopped, key=lambda item: item.exit_session)
+        ]
+        kept = 1 - config.slippage_pct / 100
+        return tuple(
+            item for item in judged if item.trade.exit_price < item.stop_price * kept - 1e-4
+        )
 
 
 def run_demo(
@@ -77,16 +123,16 @@ def run_demo(
 
     ``notebooks`` makes the performer of the four telling sessions; without it they are performed
     in process like the others. Raises `UsageError` unless the profile is simulated, and for a
-    folder that is not a former demo's.
+    folder that is not a former demo's; `LockHeld` while another command has the former demo open.
     """
     first = _first_session(profile)
-    _clear(profile.home)
     prices = ParquetPriceSource(profile.prices)
+    _clear(profile)
+    with open_link(profile) as link:
+        register_profile(profile, link.client, link.clock)
     write_demo_reports(profile.reports_dir, prices, demo_earnings_path(), first, last)
     simulated = _simulate(profile, prices, first, last)
     telling = _telling_sessions(simulated, last) if notebooks else ()
-    with open_link(profile) as link:
-        register_profile(profile, link.client, link.clock)
     sessions = sessions_between(first, last)
     reports = []
     with StateDB(profile.state_db) as db, _Venue(profile) as venue:
@@ -98,6 +144,9 @@ def run_demo(
             desk = desk_on(profile, link, db)
             reports.append(run_daily(desk, session, performer=performer))
         live = _live_trades(db, prices, first, last)
+        most_held = max(point.positions for point in db.get_equity(BROKER))
+        books = _last_points(db, profile)
+        evidence = evidence_so_far(db, profile.trading, last)
     progress(last, len(sessions), len(sessions))
     return DemoResult(
         profile=profile,
@@ -109,6 +158,9 @@ def run_demo(
         digest=digest(profile.state_db),
         reports=tuple(reports),
         telling=telling,
+        most_held=most_held,
+        books=books,
+        evidence=evidence,
     )
 
 
@@ -118,13 +170,22 @@ def _first_session(profile: Profile) -> date:
     return profile.first_session
 
 
-def _clear(home: Path) -> None:
-    """Remove a former demo; a folder that does not look like one is left alone."""
+def _clear(profile: Profile) -> None:
+    """Empty a former demo's folder; one that does not look like one is left alone."""
+    home = profile.home
     if not home.exists():
         return
-    if any(home.iterdir()) and not (home / "venue.db").exists():
+    if any(home.iterdir()) and not profile.venue_db.exists():
         raise UsageError(f"{home} exists and is no former demo's folder; move it away")
-    shutil.rmtree(home)
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise PathUnusable(home, "it cannot be written")
+    if profile.venue_db.exists():
+        Book(profile.venue_db).close()  # raises when another command has it open
+    for entry in home.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _simulate(profile: Profile, prices: PriceSource, first: date, last: date) -> BacktestResult:
@@ -157,7 +218,7 @@ class _Venue:
         self._link: Link | None = None
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Venue:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -171,6 +232,12 @@ class _Venue:
             self._link = self._stack.enter_context(open_link(self._profile, mode=mode))
             self._served = served
         return self._link
+
+
+def _last_points(db: StateDB, profile: Profile) -> tuple[EquityPoint, ...]:
+    config = profile.trading
+    names = (BROKER, config.primary_strategy, config.shadow_strategy)
+    return tuple(points[-1] for name in names if (points := db.get_equity(name)))
 
 
 def _live_trades(
@@ -208,8 +275,3 @@ def _trade(position: Position, last_close: float, last: date) -> ClosedTrade:
         return_pct=pnl / invested * 100,
         hold_days=(exit_session - position.entry_date).days,
     )
-
-
-def closed_by(trades: Sequence[ClosedTrade], reason: str) -> int:
-    """How many trades ended for a reason."""
-    return sum(trade.exit_reason == reason for trade in trades)

@@ -1,19 +1,71 @@
-"""Entry to the daily run: which venue process it needs, and who performs the phases."""
+"""Entry to a profile: registering it, and its daily run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 from livekit.config import Profile
-from livekit.errors import UnknownParameter
+from livekit.errors import LivekitError, ManifestMismatch, StateUnusable, UnknownParameter
+from livekit.prices import ParquetPriceSource, demo_earnings_path
+from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
-from livekit.trading.opening import desk_on, open_link
+from livekit.trading.opening import desk_on, open_link, registered_profile, sole_writer
 from livekit.trading.phases import PHASES
+from livekit.trading.registration import register_profile
 from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
+from livekit.workbench.demo import LAST_SESSION
 from livekit.workbench.notebook_runs import notebook_performer
 
-__all__ = ["daily_run"]
+__all__ = ["daily_run", "register"]
+
+
+def register(profile: Profile) -> None:
+    """Register a profile with its venue; a refusal leaves the folder as it was.
+
+    A simulated profile on the packaged prices gets the reports of their quarter too, unless it has
+    a reports folder already. Raises what `register_profile` raises.
+    """
+    if profile.state_db.exists():
+        raise StateUnusable(profile.state_db, "exists already")
+    with _undone_on_refusal(profile.home):
+        with open_link(profile) as link:
+            register_profile(profile, link.client, link.clock)
+        first = profile.first_session
+        packaged = profile.venue == "simulated" and profile.prices is None
+        if packaged and first is not None and not profile.reports_dir.exists():
+            prices, earnings = ParquetPriceSource(), demo_earnings_path()
+            write_demo_reports(profile.reports_dir, prices, earnings, first, LAST_SESSION)
+
+
+@contextmanager
+def _undone_on_refusal(home: Path) -> Iterator[None]:
+    """Remove the files and folders that were not there before, when the registration is refused."""
+    kept = {path for path in (home, *home.parents) if path.exists()}
+    kept |= set(home.iterdir()) if home.exists() else set()
+    try:
+        yield
+    except (LivekitError, OSError):
+        begun = set(home.iterdir()) - kept if home.is_dir() else set()
+        for path in begun:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for folder in (home, *home.parents):
+            if folder not in kept and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _require_registered(profile: Profile) -> None:
+    """Parameter file, registration and manifest must name the same venue and trading fields."""
+    registered = registered_profile(profile.state_db)
+    if registered.venue != profile.venue:
+        facts = [f"venue is {profile.venue!r}, registered as {registered.venue!r}"]
+        raise ManifestMismatch(profile.state_db, facts)
+    for trading in (registered.trading, profile.trading):
+        trading.verify_against_manifest(profile.manifest)
 
 
 def daily_run(
@@ -25,13 +77,17 @@ def daily_run(
 ) -> DailyReport:
     """Run a session's due phases for a profile; no ``session`` means the one that trades now.
 
-    Raises `UnknownParameter` for a phase that does not exist and `StateUnusable` before
-    ``livekit init``.
+    Raises `UnknownParameter` for a phase that does not exist, `StateUnusable` before
+    ``livekit init``, `ManifestMismatch` when parameters, registration and manifest disagree, and
+    `LockHeld` while another run is writing.
     """
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown:
         raise UnknownParameter("--phase", [f"{unknown} not among {', '.join(PHASES)}"])
     chosen = tuple(phase for phase in PHASES if not phases or phase in phases)
+    _require_registered(profile)
+    with sole_writer(profile):  # a lock that is held is refused before the venue's clock moves
+        pass
     with (
         StateDB(profile.state_db) as db,
         open_link(profile, mode="served" if notebooks else "in_process") as link,

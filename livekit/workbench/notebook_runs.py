@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from livekit.config import Profile, config_sha256
-from livekit.errors import UsageError
+from livekit.errors import SecretExposed, UsageError
 from livekit.state import Run, StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.opening import Link
@@ -22,7 +22,7 @@ from livekit.trading.phases import (
     SIGNALS,
     PhaseOutcome,
 )
-from livekit.workbench.archive import seal, write_index
+from livekit.workbench.archive import ArchivedRun, seal, write_index
 from livekit.workbench.daily import FAILED, Performer, perform_recorded, start_record
 from livekit.workbench.index import RunEntry, render_index
 from livekit.workbench.page import PageHeader
@@ -76,14 +76,14 @@ def _perform_notebook(
             ended = run_notebook(
                 notebooks_dir() / NOTEBOOKS[phase],
                 {
-                    "state_db": str(desk.profile.state_db.resolve()),
+                    "state_db": str(desk.profile.state_db),
                     "session": session.isoformat(),
                     "run_id": run_id,
                 },
                 output=executed,
             )
-        run = _judged(desk, run_id, ended)
-        _archive(desk, run, executed, secrets)
+        _archive(desk, _judged(desk, run_id, ended), executed, secrets)
+    run = _run(desk.db, run_id)
     refresh_index(desk.db, desk.profile, desk)
     return PhaseOutcome(phase, session, run.exit_code or 0, tuple(run.message.split("; ")))
 
@@ -134,11 +134,13 @@ def _archive(desk: Desk, run: Run, executed: Path, secrets: tuple[str, ...]) -> 
         status=run.status,
         exit_code=exit_code,
         simulated=desk.profile.venue == "simulated",
-        message=run.message,
-        facts=(("fill model", desk.profile.fill_model), ("code", run.git)),
-        hashes=(("configuration", config_sha256(desk.config)),),
+        message=run.message if exit_code else "",
+        facts=(("fill model", desk.profile.fill_model),),
+        hashes=(("configuration", config_sha256(desk.config)), ("code", run.git)),
     )
-    archived = seal(desk.profile.archive_dir, executed, header, secrets=secrets)
+    archived = _sealed(desk, run, executed, header, secrets)
+    if archived is None:
+        return
     desk.db.finish_run(
         run.run_id,
         at=desk.clock.now(),
@@ -149,6 +151,21 @@ def _archive(desk: Desk, run: Run, executed: Path, secrets: tuple[str, ...]) -> 
         html_sha256=archived.page_sha256,
         archive_path=archived.page.removesuffix(".html"),
     )
+
+
+def _sealed(
+    desk: Desk, run: Run, executed: Path, header: PageHeader, secrets: tuple[str, ...]
+) -> ArchivedRun | None:
+    """Archive both files; a run whose output holds a secret fails and is not written anywhere."""
+    try:
+        return seal(desk.profile.archive_dir, executed, header, secrets=secrets)
+    except SecretExposed as error:
+        now = desk.clock.now()
+        desk.db.finish_run(
+            run.run_id, at=now, status=FAILED, exit_code=error.exit_code, message=str(error)
+        )
+        desk.db.add_alert("secret", str(error), at=now, severity="critical")
+        return None
 
 
 def refresh_index(db: StateDB, profile: Profile, desk: Desk) -> None:

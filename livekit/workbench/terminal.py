@@ -1,21 +1,34 @@
-"""What a person sees in the terminal: the progress bar, the summary, the audit."""
+"""What a person sees in the terminal: the progress bar, the summary, the day, the audit."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from livekit.config import Profile
+from livekit.model import END_OF_DATA, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK, ClosedTrade
+from livekit.state import EquityPoint
 from livekit.workbench.audit import COVER_LIMIT_S, Audit
+from livekit.workbench.daily import DailyReport
 from livekit.workbench.demo import DemoResult, Progress
 
-__all__ = ["demo_progress", "show_audit", "show_demo"]
+__all__ = ["audit_trouble", "demo_progress", "show_audit", "show_daily", "show_demo"]
+
+Row = tuple[str, str, str]
+
+_REASONS = {
+    TREND_BREAK: "sold on a weekly trend break",
+    ROTATED_OUT: "rotated out for a better score",
+    PROTECTIVE_STOP: "sold by the protective stop",
+    END_OF_DATA: "still open, marked at the last close",
+}
 
 
 @contextmanager
@@ -28,7 +41,7 @@ def demo_progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
     )
     with Bar(*columns) as bar:
-        task = bar.add_task("preparing reports", total=None)
+        task = bar.add_task("writing the daily reports", total=None)
 
         def show(session: date, done: int, total: int) -> None:
             bar.update(task, description=f"trading {session}", completed=done, total=total)
@@ -36,52 +49,151 @@ def demo_progress() -> Iterator[Progress]:
         yield show
 
 
+# ------------------------------------------------------------------------------------------ demo
+
+
 def show_demo(result: DemoResult, console: Console | None = None) -> None:
     """Print the summary table, whatever is wrong, and where the archive is."""
     console = console or Console()
-    table = Table(title="Simulated quarter (SIMULATED venue, real prices)", title_justify="left")
+    first, last = result.sessions[0], result.sessions[-1]
+    console.print(
+        f"\nSIMULATED venue, real prices: {len(result.sessions)} sessions, {first} to {last}",
+        style="bold",
+        highlight=False,
+    )
+    console.print(_demo_table(result))
+    _show_failures(result, console)
+    for text in (
+        f"verdict  {result.evidence.state}: {result.evidence.because}",
+        "caution  the stocks were chosen from the index of spring 2021: returns are flattered",
+        f"digest   {result.digest}",
+        *_archive_lines(result),
+    ):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _demo_table(result: DemoResult) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_header=False, pad_edge=False)
     table.add_column("what")
     table.add_column("result", justify="right")
-    for name, value in _summary(result):
-        table.add_row(name, value)
-    console.print(table)
-    for item in result.differences:
-        console.print(f"parity: {item.ticker} {item.entry_session}: {item.facts}", markup=False)
+    table.add_column("note")
+    for rows in (_trade_rows(result), _profit_rows(result), _check_rows(result)):
+        for row in rows:
+            table.add_row(*row)
+        table.add_section()
+    return table
+
+
+def _trade_rows(result: DemoResult) -> list[Row]:
+    config = result.profile.trading
+    gapped = str(len(result.gapped_stops))
+    slots = f"most at once: {result.most_held} of {config.max_positions}"
+    rows = [(f"trades of {config.primary_strategy}", str(len(result.trades)), slots)]
+    for reason, text in _REASONS.items():
+        ended = [item for item in result.trades if item.exit_reason == reason]
+        rows.append((f"  {text}", str(len(ended)), _first_of(ended, reason)))
+        if reason == PROTECTIVE_STOP:
+            rows.append(("    of these opened below the stop", gapped, _worst_gap(result)))
+    return rows
+
+
+def _first_of(ended: Sequence[ClosedTrade], reason: str) -> str:
+    if not ended or reason == END_OF_DATA:
+        return ""
+    first = min(ended, key=lambda item: (item.exit_session, item.ticker))
+    return f"first {first.ticker} on {first.exit_session}"
+
+
+def _worst_gap(result: DemoResult) -> str:
+    if not result.gapped_stops:
+        return ""
+    worst = min(result.gapped_stops, key=lambda item: item.trade.exit_price / item.stop_price)
+    trade = worst.trade
+    return f"worst {trade.ticker}: stop {worst.stop_price:.2f}, sold at {trade.exit_price:.2f}"
+
+
+def _profit_rows(result: DemoResult) -> list[Row]:
+    config = result.profile.trading
+    names = {
+        config.primary_strategy: f"twin {config.primary_strategy} (primary, on official bars)",
+        config.shadow_strategy: f"twin {config.shadow_strategy} (shadow, never sent)",
+    }
+    return [
+        (
+            f"profit of {names.get(point.book, 'the broker account')}",
+            f"{_profit_usd(point):+,.0f} USD",
+            f"{_profit_usd(point) / config.base_capital_usd * 100:+.1f} % of base capital",
+        )
+        for point in result.books
+    ]
+
+
+def _profit_usd(point: EquityPoint) -> float:
+    return float(point.realised + point.unrealised)
+
+
+def _check_rows(result: DemoResult) -> list[Row]:
+    audit, unlike = result.audit, len(result.differences)
+    compared = result.profile.fill_model == "parity"
+    return [
+        (
+            "trades unlike the backtest's",
+            str(unlike),
+            _mark(good=not unlike) if compared else "expected: fills as on paper",
+        ),
+        (
+            f"differences between the books ({audit.fills} fills)",
+            str(len(audit.differences)),
+            _mark(good=not audit.differences),
+        ),
+        (
+            "longest time without cover",
+            f"{audit.worst_uncovered_s:.1f} s",
+            f"{_mark(good=audit.worst_uncovered_s <= COVER_LIMIT_S)}, limit {COVER_LIMIT_S:.0f} s",
+        ),
+    ]
+
+
+def _mark(*, good: bool) -> str:
+    return "[green]ok[/green]" if good else "[bold red]FAILED[/bold red]"
+
+
+def _show_failures(result: DemoResult, console: Console) -> None:
+    for item in result.differences if result.profile.fill_model == "parity" else ():
+        text = f"unlike the backtest: {item.ticker} of {item.entry_session}: {item.facts}"
+        console.print(text, markup=False)
     for report in result.reports:
         for phase in report.phases:
             if phase.exit_code:
-                console.print(
-                    f"{report.session} {phase.phase}: exit {phase.exit_code}: "
-                    f"{'; '.join(phase.lines)}",
-                    markup=False,
-                )
+                text = f"{report.session} {phase.phase}: exit {phase.exit_code}: {phase.trouble}"
+                console.print(text, markup=False)
     _show_differences(result.audit, console)
-    console.print(
-        "Stocks are those of the index in spring 2021 (survivorship bias): returns flatter.",
-        markup=False,
-    )
-    console.print(f"digest  {result.digest}", markup=False, soft_wrap=True)
+
+
+def _archive_lines(result: DemoResult) -> list[str]:
+    if not result.telling:
+        return [f"profile  {result.profile.home.resolve()} (no notebooks were run)"]
+    days = ", ".join(day.isoformat() for day in result.telling)
     index = (result.profile.archive_dir / "index.html").resolve()
-    console.print(f"archive {index}", markup=False, soft_wrap=True)
+    return [f"pages    notebooks of {days}", f"archive  {index}"]
 
 
-def _summary(result: DemoResult) -> list[tuple[str, str]]:
-    reasons = Counter(trade.exit_reason for trade in result.trades)
-    pnl = sum(trade.pnl_usd for trade in result.trades)
-    config = result.profile.trading
-    return [
-        ("sessions", f"{len(result.sessions)}, {result.sessions[0]} to {result.sessions[-1]}"),
-        ("fill model, seed", f"{result.profile.fill_model}, {result.profile.seed}"),
-        (f"trades of {config.primary_strategy}", str(len(result.trades))),
-        *((f"  {reason}", str(count)) for reason, count in sorted(reasons.items())),
-        ("most positions held", str(max(p.open_positions for p in result.simulated.curve))),
-        ("profit or loss, marked", f"{pnl:+,.2f} USD"),
-        ("trades unlike the backtest", str(len(result.differences))),
-        ("fills in both books", str(result.audit.fills)),
-        ("differences between the books", str(len(result.audit.differences))),
-        ("longest without cover", f"{result.audit.worst_uncovered_s:.1f} s"),
-        ("verdict", "CONTINUE: 90 days or 100 trades not reached"),
-    ]
+# ----------------------------------------------------------------------------------------- daily
+
+
+def show_daily(report: DailyReport, profile: Profile, console: Console | None = None) -> None:
+    """Print what each phase did, or why it did nothing."""
+    console = console or Console()
+    venue = "SIMULATED venue" if profile.venue == "simulated" else f"venue {profile.venue}"
+    lines = [f"session {report.session}, profile {profile.name}, {venue}"]
+    for phase in report.phases:
+        lines.append(f"  {phase.phase}: {phase.status}, exit {phase.exit_code}")
+        lines += [f"    {line}" for line in phase.lines]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+# ----------------------------------------------------------------------------------------- audit
 
 
 def show_audit(result: Audit, console: Console | None = None) -> None:
@@ -91,18 +203,32 @@ def show_audit(result: Audit, console: Console | None = None) -> None:
         f"fills {result.fills}, positions {result.positions}, cash {result.cash_usd:.2f} USD, "
         f"longest without cover {result.worst_uncovered_s:.1f} s",
         markup=False,
+        soft_wrap=True,
     )
     _show_differences(result, console)
-    console.print("books agree" if not result.differences else "BOOKS DIFFER", markup=False)
+    if not result.exit_code:
+        console.print("the books agree, every share was covered", markup=False)
+
+
+def audit_trouble(result: Audit) -> str:
+    """Why the audit's exit code is not 0, as one line; empty when it is."""
+    facts = []
+    if result.worst_uncovered_s > COVER_LIMIT_S:
+        facts.append(f"shares were without cover for {result.worst_uncovered_s:.0f} s")
+    if result.differences:
+        more = len(result.differences) - 1
+        facts.append(result.differences[0] + (f" and {more} more differences" if more else ""))
+    return "; ".join(facts)
 
 
 def _show_differences(result: Audit, console: Console) -> None:
     for text in result.differences:
-        console.print(f"difference: {text}", markup=False)
+        console.print(f"difference: {text}", markup=False, soft_wrap=True)
     for item in result.uncovered:
         if item.seconds > COVER_LIMIT_S:
             console.print(
                 f"UNCOVERED: {item.shares} {item.ticker} for {item.seconds:.0f} s "
                 f"from {item.start.isoformat()}",
                 markup=False,
+                soft_wrap=True,
             )

@@ -133,6 +133,15 @@ def test_a_stop_on_the_week_end_goes_before_the_trend() -> None:
     assert done[-1].evaluations == ()
 
 
+def test_a_pending_exit_keeps_the_reason_that_came_first() -> None:
+    # On Friday the close reaches the stop and the week breaks its trend: the stop comes first.
+    prices = market(bars("AA", [*TREND[:-1], ("2020-01-17", 96.0, 89.0, 89.5)]))
+    settings = config(trailing_transition_weeks=1, stop_mode="close_next_open")
+    done = settle_all(prices, [*WEEK, *NEXT_WEEK], ENTER_AA, settings=settings)
+    assert [week.exits for week in done[-1].evaluations] == [True]
+    assert done[-1].book.holdings[0].pending_reason == "protective_stop"
+
+
 # --------------------------------------------------------------------- rotation, slots, holding
 
 

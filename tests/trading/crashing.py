@@ -99,7 +99,7 @@ def prepare(folder: Path, *, fill_model: str = "parity") -> Profile:
 def copy_profile(profile: Profile, folder: Path) -> Profile:
     """The same profile in another folder, with its books as they are."""
     shutil.copytree(profile.home, folder / profile.name)
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     return replace(profile, outputs=folder)
 
@@ -119,7 +119,7 @@ def desk_of(profile: Profile, venue: VenueHandle, db: StateDB, wire: Lossy) -> D
 def run_until_quiet(
     profile: Profile, cut: Cut | None, inspect: Callable[[Desk], None] = lambda desk: None
 ) -> Scissors:
-    """Run Tuesday, dying at ``cut``, then start again until the day is done (three starts at most)."""
+    """Run Tuesday, dying at ``cut``, then start again until the day is done."""
     scissors = Scissors(cut)
     with in_process_venue(profile) as venue:
         for _ in range(3):
@@ -147,14 +147,31 @@ def books(profile: Profile) -> dict[str, Any]:
     """Everything that must be the same after any crash; times and attempt numbers aside."""
     with StateDB(profile.state_db) as db:
         positions = [
-            (item.ticker, item.entry_date, item.entry_price, item.actual_shares, item.sold_shares,
-             item.stop_price, item.status, item.exit_date, item.exit_price, item.exit_reason, item.pnl)
+            (
+                item.ticker,
+                item.entry_date,
+                item.entry_price,
+                item.actual_shares,
+                item.sold_shares,
+                item.stop_price,
+                item.status,
+                item.exit_date,
+                item.exit_price,
+                item.exit_reason,
+                item.pnl,
+            )
             for item in db.get_positions()
         ]
         fills = [(item.ticker, item.side, item.quantity, item.price) for item in db.get_fills()]
-        working = [(item.ticker, item.intent, item.remaining_qty) for item in db.get_orders(working_only=True)]
-        equity = [(item.session, item.book, item.realised, item.unrealised)
-                  for book in ("broker", "ema_p10", "nwl_p4") for item in db.get_equity(book)]
+        working = [
+            (item.ticker, item.intent, item.remaining_qty)
+            for item in db.get_orders(working_only=True)
+        ]
+        equity = [
+            (item.session, item.book, item.realised, item.unrealised)
+            for book in ("broker", "ema_p10", "nwl_p4")
+            for item in db.get_equity(book)
+        ]
         open_breaks = db.open_breaks()
     ledger = read_ledger(profile.venue_db)
     return {

@@ -127,7 +127,7 @@ def test_bracket_fallback(tmp_path: Path) -> None:
             ("20200106_ABC_entry_buy_a2", "")
         ] or [item.client_order_id for item in buys] == ["20200106_ABC_entry_buy_a2"]
         assert w.held("ABC") == w.live_sells("ABC") == 200
-        stops = [item for item in w.db.get_orders(ticker="ABC", intent="stop")]
+        stops = w.db.get_orders(ticker="ABC", intent="stop")
         assert [item.stop_price for item in stops] == [Decimal(45)]
 
 

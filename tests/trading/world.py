@@ -57,10 +57,22 @@ def market_file(
                 continue
             open_, high, low, close = given
             ratio = (splits or {}).get((ticker, session), 1.0)
-            rows.append((ticker, pd.Timestamp(session), open_, high, low, close, close, 10**6, 0.0, ratio))
+            rows.append(
+                (ticker, pd.Timestamp(session), open_, high, low, close, close, 10**6, 0.0, ratio)
+            )
             level = close
-    names = ["ticker", "session", "open", "high", "low", "close", "adj_close", "volume",
-             "dividend_usd", "split_ratio"]
+    names = [
+        "ticker",
+        "session",
+        "open",
+        "high",
+        "low",
+        "close",
+        "adj_close",
+        "volume",
+        "dividend_usd",
+        "split_ratio",
+    ]
     frame = pd.DataFrame(rows, columns=names)
     frame["ticker"] = frame["ticker"].astype("category")
     frame.to_parquet(path, index=False)
@@ -76,7 +88,13 @@ def scored(ticker: str, score: float, price: float) -> ScoredStock:
         grade=grade,
         score=score,
         price=Decimal(f"{price:.2f}"),
-        factors=Factors(gap_pct=3.0, trend_pct=5.0, volume_ratio_pct=101.0, ma200_ratio_pct=103.0, ma50_ratio_pct=101.0),
+        factors=Factors(
+            gap_pct=3.0,
+            trend_pct=5.0,
+            volume_ratio_pct=101.0,
+            ma200_ratio_pct=103.0,
+            ma50_ratio_pct=101.0,
+        ),
         points=FactorPoints(gap=3, trend=3, volume=4, ma200=3, ma50=3),
     )
 

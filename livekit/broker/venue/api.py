@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
-from livekit.broker.venue import data_api, trading_api
+from livekit.broker.venue import bars_api, data_api, trading_api
 from livekit.broker.venue.book import Book
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.refusals import Refusal, invalid
@@ -112,7 +112,7 @@ class VenueApp:
         self.engine = engine
         self._keys = keys
         self._book = book
-        self._api = Router((*trading_api.ROUTES, *data_api.ROUTES))
+        self._api = Router((*trading_api.ROUTES, *bars_api.ROUTES, *data_api.ROUTES))
         self._control = Router(CONTROL_ROUTES)
 
     def handle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -15,8 +16,23 @@ from livekit.broker.venue.engine.records import plain
 from livekit.broker.venue.engine.refusals import Refusal, invalid
 from livekit.sessions import EXCHANGE_ZONE
 
-__all__ = ["Answer", "Request", "json_answer", "refusal_answer", "stamp"]
+__all__ = [
+    "Answer",
+    "Request",
+    "amount",
+    "cents",
+    "data_refusal",
+    "feed_of",
+    "json_answer",
+    "parse_instant",
+    "refusal_answer",
+    "refusal_body",
+    "stamp",
+    "symbols_of",
+]
 
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}(\.[A-Z]{1,3})?")
+FEEDS = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
 JSON_TYPE = "application/json; charset=UTF-8"
 TRUE_WORDS = frozenset({"true", "1", "t"})
 FALSE_WORDS = frozenset({"false", "0", "f", ""})
@@ -169,3 +185,26 @@ def amount(value: Decimal | None, digits: int = 9) -> str | None:
 def cents(value: Decimal) -> str:
     """An amount in USD, to the cent."""
     return f"{round(value, 2):.2f}"
+
+
+def data_refusal(message: str, *, status: int = 400) -> Refusal:
+    """A refusal of the market-data interface, which sends no code."""
+    return Refusal(status, None, message)
+
+
+def feed_of(request: Request) -> str:
+    """The data feed asked for; the consolidated one by default."""
+    return request.choice("feed", FEEDS, "sip")
+
+
+def symbols_of(request: Request) -> list[str]:
+    """The tickers of a data request, sorted; one that is malformed refuses the whole batch."""
+    alone = request.captured.get("symbol")
+    given = [alone] if alone else request.words("symbols")
+    symbols = sorted(set(given))
+    if not symbols:
+        raise data_refusal("symbols is required")
+    for symbol in symbols:
+        if not SYMBOL.fullmatch(symbol):
+            raise data_refusal(f"invalid symbol: {symbol}")
+    return symbols

@@ -59,6 +59,7 @@
     var layout = figure.layout;
     layout.template = template(prefersDark.matches);
     layout.autosize = true;
+    layout.margin = Object.assign({}, layout.margin, { t: 8 }); /* the page has the title */
     layout.dragmode = finePointer.matches ? "zoom" : false;
     return window.Plotly.newPlot(host, figure.data, layout, {
       displayModeBar: false, responsive: true, showLink: false, showTips: false

@@ -176,6 +176,17 @@ def test_a_file_that_is_no_book_is_refused(profile):
         pass
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("close", float("nan")), ("low", 0.0), ("volume", -1.0)]
+)
+def test_a_price_file_that_makes_no_sense_is_refused(profile, column, value):
+    table = pq.read_table(profile.prices)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array([value] * len(table))), profile.prices)
+    with pytest.raises(BadInput, match="is not a price file"), in_process_venue(profile):
+        pass
+
+
 def test_only_one_process_holds_a_book(profile):
     with in_process_venue(profile), pytest.raises(LockHeld), in_process_venue(profile):
         pass

@@ -251,3 +251,31 @@ def test_the_clock_tells_when_trading_opens_and_closes_next():
     venue.at(MONDAY, 9, 30)
     clock = venue.trading.get_clock()
     assert (clock.is_open, clock.next_open) == (True, ny(TUESDAY, 9, 30))
+
+
+@pytest.mark.parametrize("adjustment", ["raw", "split", "dividend", "all"])
+def test_a_venue_asked_every_day_answers_like_one_asked_for_the_first_time(adjustment):
+    """Texts of bars are kept between requests; splits and dividends must renew them."""
+    rows = [(100.0,) * 4, (50.0,) * 4, (51.0,) * 4, (25.0,) * 4, (26.0,) * 4]
+    series = bars_of("SPL", rows, ratios=(1.0, 2.0, 1.0, 2.0, 1.0), adjusted=(24, 24, 25, 25, 26))
+    lasting = Venue(week_history(series))
+    for day in WEEK:
+        for hour in (9, 12, 20):
+            for start in ("2020-01-01", "2020-01-06"):
+                lasting.at(day, hour)
+                fresh = Venue(week_history(series))
+                fresh.at(day, hour)
+                query = {"adjustment": adjustment, "start": start}
+                assert bars(lasting, "SPL,AAA", **query) == bars(fresh, "SPL,AAA", **query)
+
+
+def test_two_symbols_in_a_path_for_one_are_refused():
+    venue = Venue()
+    venue.at(TUESDAY, 12)
+    for path in ("/stocks/AAA,BBB/bars", "/stocks/AAA,BBB/trades/latest"):
+        assert refusal(venue.data.get, path, {"timeframe": "1Day", "feed": "iex"})[0] == 400
+    assert venue.data.get("/stocks/BBB/bars", {"timeframe": "1Day", "start": "2020-01-01"}) == {
+        "symbol": "BBB",
+        "bars": bars(venue, "BBB")["bars"]["BBB"],
+        "next_page_token": None,
+    }

@@ -262,7 +262,7 @@ def test_a_buy_stop_becomes_a_limit_order_when_it_triggers():
     gapped = Venue(PriceHistory({"AAA": bars_of("AAA", rows)}, "test"))
     gapped.at(THURSDAY, 10)
     shown = gapped.send(type="stop", stop_price="103", time_in_force="gtc")
-    gapped.at(FRIDAY, 9, 30)  # 110 lies above 103 × 1.025 = 105.575
+    gapped.at(FRIDAY, 9, 30)  # 110 lies above 103 × 1.025, down to 105.57
     assert gapped.status(shown) == "new"
     gapped.at(FRIDAY, 11, 40)
-    assert gapped.fills() == [("AAA", "buy", "10", "105.575")]
+    assert gapped.fills() == [("AAA", "buy", "10", "105.57")]

@@ -111,7 +111,7 @@ class PriceHistory:
             bars = _by_ticker(table)
         except OSError as error:
             raise BadInput(path, f"price file cannot be read ({error.strerror})") from error
-        except (pa.ArrowException, KeyError, TypeError) as error:
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise BadInput(path, f"is not a price file ({error})") from error
         return cls(bars, hashlib.sha256(content).hexdigest())
 
@@ -123,11 +123,23 @@ def _by_ticker(table: pa.Table) -> dict[str, DailyBars]:
     order = np.lexsort((sessions, codes))
     codes, sessions = codes[order], sessions[order]
     columns = [_floats(table[name])[order] for name in PRICE_COLUMNS]
+    if not _plausible(dict(zip(PRICE_COLUMNS, columns, strict=True))):
+        raise ValueError("a price is not a number above 0, or a volume or ratio makes no sense")
     edges = np.searchsorted(codes, np.arange(len(names) + 1))
     return {
         name: DailyBars(name, *(part[start:stop] for part in (sessions, *columns)))
         for name, start, stop in zip(names, edges[:-1], edges[1:], strict=True)
     }
+
+
+def _plausible(columns: Mapping[str, FloatArray]) -> bool:
+    finite = all(bool(np.isfinite(column).all()) for column in columns.values())
+    above_0 = ("open", "high", "low", "close", "adj_close", "split_ratio")
+    return (
+        finite
+        and all(bool((columns[name] > 0).all()) for name in above_0)
+        and bool((columns["volume"] >= 0).all())
+    )
 
 
 def _floats(column: pa.ChunkedArray) -> FloatArray:

@@ -110,7 +110,7 @@ class Order:
         Its limit lies 4 % above the stop below $50, else 2.5 %.
         """
         if self.type == "stop" and self.side == "buy" and self.stop_price is not None:
-            return collared(self.stop_price)
+            return floor_to_tick(collared(self.stop_price))
         return self.limit_price
 
     @property
