@@ -11,6 +11,7 @@ page. Nothing is guessed.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -106,7 +107,9 @@ class _Reader:
         score = self._agreed("score", self._found(self._signs.scores), required=True)
         self._plausible("score", score, _PLAUSIBLE_SCORE)
         price, gap = self._price(), self._gap()
-        self._troubles += [*self._named_otherwise(), *self._labels_without_value()]
+        self._troubles += self._named_otherwise()
+        self._troubles += self._labels_without_value()
+        self._troubles += self._repeated()
         return Card(self._block, ticker, name, grade, score, price, gap, tuple(self._troubles))
 
     def _found(self, signs: dict[int, Value]) -> list[Value]:
@@ -219,6 +222,20 @@ class _Reader:
             beside = partner(self._page, leaf) if lone else None
             if beside and _is_unknown_label(beside.text):
                 yield f"{leaf.text!r} stands beside {beside.text!r}"
+
+    def _repeated(self) -> Iterator[str]:
+        """The same telling text twice: two cards may have been taken for one."""
+        told = Counter(leaf.text for leaf in self._leaves if self._is_telling(leaf))
+        yield from (f"{text!r} stands {n} times in one card" for text, n in told.items() if n > 1)
+
+    def _is_telling(self, leaf: Leaf) -> bool:
+        """A total score, a price that nothing labels, or a label with its price or gap."""
+        if leaf.index in self._signs.scores or self._is_unlabelled_price(leaf):
+            return True
+        value = partner(self._page, leaf) if meaning_of(leaf.text) else None
+        return value is not None and (
+            read_money(value.text) is not None or read_percent(value.text) is not None
+        )
 
     def _is_read(self, leaf: Leaf) -> bool:
         return leaf.index in self._signs.scores or leaf.index in self._signs.tickers

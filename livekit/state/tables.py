@@ -303,6 +303,7 @@ shadow_positions = _table(
     words("status"),
     number("last_close"),
     number("split_factor"),
+    number("reinvested_factor"),
     whole("shares_now"),
     number("cash_in_lieu_usd"),
     words("pending_reason", null=True),

@@ -154,6 +154,12 @@ def _require_not_past(desk: Desk, session: date) -> None:
             raise NotASession(session, "is past at the real venue and cannot be traded any more")
 
 
+def _is_being_executed(desk: Desk, session: date) -> bool:
+    """Whether an order of the session's plan was sent, so that no other plan may replace it."""
+    plan = desk.db.get_plan(desk.config.primary_strategy, session)
+    return plan is not None and plan.status == "frozen"
+
+
 def _standing(
     desk: Desk, phase: str, session: date, earlier: Sequence[PhaseReport]
 ) -> PhaseReport | None:
@@ -161,6 +167,8 @@ def _standing(
     runs = desk.db.get_runs(session=session, phase=phase)
     if any(run.status == DONE for run in runs):
         return PhaseReport(phase, "already", 0, ("done in an earlier run",))
+    if phase == SIGNALS and _is_being_executed(desk, session):
+        return PhaseReport(phase, "already", 0, ("its plan is being executed",))
     now, last = desk.clock.now(), last_instant(phase, session)
     if last is not None and now >= last:
         return PhaseReport(phase, "missed", 0, (f"its time ended at {last.isoformat()}",))

@@ -16,6 +16,11 @@ from livekit.reports import parse_report
 
 GOOD = page_of(section("B", labelled_card(), labelled_card("ZVRA", "Zevra Inc")), LEGEND)
 
+ENTITY_BOMB = (
+    b'<!DOCTYPE html [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>'
+    b"<html><body>&c;</body></html>"
+)
+
 
 def refusal(path: Path) -> str:
     with pytest.raises(BadInput) as caught:
@@ -80,11 +85,7 @@ def test_a_page_dated_more_than_a_session_from_its_name_is_refused(
         (json.dumps({"report_date": "2020-03-18", "candidates": []}).encode(), "not HTML"),
         (b"ADCT,B,74,4.40", "not HTML"),
         (b"<?xml version='1.0'?><feed></feed>", "not HTML"),
-        (
-            b'<!DOCTYPE html [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;">]>'
-            b"<html><body>&c;</body></html>",
-            "declares entities",
-        ),
+        (ENTITY_BOMB, "declares entities"),
         (page_of("<div>" * 100_000 + "deep" + "</div>" * 100_000).encode(), "tags, at most"),
         (page_of("<div>" * 9_000 + "deep" + "</div>" * 9_000).encode(), "Excessive depth"),
         (page_of(f"<p>{'word ' * 4_000}</p>").encode(), "text of 20,000 characters"),

@@ -219,6 +219,17 @@ def test_a_card_that_does_not_fit_makes_the_page_suspect_and_says_why(
     assert any(trouble in note for note in result.notes), result.notes
 
 
+def test_two_cards_alike_of_which_one_lost_its_ticker_are_not_taken_for_one(
+    tmp_path: Path,
+) -> None:
+    nameless = labelled_card().replace(
+        "<div><div>ADCT</div><div>ADC Therapeutics SA</div></div>", ""
+    )
+    result = parsed(tmp_path, section("B", labelled_card(), nameless))
+    assert result.verdict == "suspect"
+    assert any("stands 2 times in one card" in note for note in result.notes)
+
+
 def test_one_card_in_another_layout_makes_the_whole_page_suspect(tmp_path: Path) -> None:
     other = "<article><b>$AEO - $17.28</b><i>American Eagle</i><i>88 points</i></article>"
     result = parsed(tmp_path, section("B", labelled_card(), other))

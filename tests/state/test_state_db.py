@@ -221,7 +221,7 @@ def test_an_order_comes_back_by_either_id(db: StateDB) -> None:
         fencing_token=7,
     )
     parent_id = db.add_order(parent, at=BEFORE_OPEN)
-    stored = replace(parent, order_id=parent_id)
+    stored = replace(parent, order_id=parent_id, created_at=BEFORE_OPEN)
     assert db.get_order_by_client_id("20200130_NVDA_entry_buy") == stored
     assert db.get_order_by_alpaca_id("61e69015") == stored
     assert db.get_order_by_client_id("20200130_AAPL_entry_buy") is None

@@ -25,6 +25,7 @@ from livekit.state import StateDB
 def test_a_shadow_position_comes_back_as_it_went_in(db: StateDB) -> None:
     rich = holding(
         split_factor=2.0,
+        reinvested_factor=1.0625,
         shares_now=80,
         cash_in_lieu_usd=12.34,
         pending_reason="trend_break",

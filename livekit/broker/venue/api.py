@@ -61,7 +61,7 @@ def control_advance(engine: Engine, request: Request) -> Answer:
     if isinstance(to, str):
         engine.advance(parse_instant(to, "to"))
     elif isinstance(seconds, int | Decimal) and 0 <= seconds <= LONGEST_STEP_S:
-        engine.advance(engine.now + timedelta(microseconds=int(seconds * 1_000_000)))
+        engine.advance(engine.now + timedelta(microseconds=round(seconds * 1_000_000)))
     else:
         raise invalid("either to or seconds is required")
     return control_clock(engine, request)

@@ -240,7 +240,7 @@ def list_activities(engine: Engine, request: Request) -> Answer:
     kinds |= _category(request)
     size = request.whole("page_size", ACTIVITIES_MOST, low=1, high=ACTIVITIES_MOST)
     newest_first = request.choice("direction", ("asc", "desc"), "desc") == "desc"
-    rows = [row for row in engine.state.activities if _wanted(row, request, kinds)]
+    rows = _wanted(engine.state.activities, request, kinds)
     rows = rows[::-1] if newest_first else rows
     rows = _after_token(engine, rows, request.text("page_token"), newest_first=newest_first)
     if not request.text("date"):
@@ -254,16 +254,18 @@ def _category(request: Request) -> set[str]:
     return {"": set(), "trade_activity": {"FILL"}, "non_trade_activity": {"SPLIT", "CIL"}}[category]
 
 
-def _wanted(row: Activity, request: Request, kinds: set[str]) -> bool:
+def _wanted(rows: list[Activity], request: Request, kinds: set[str]) -> list[Activity]:
     after, until = request.instant("after"), request.instant("until", day_end=True)
     day, order_id = request.day("date"), request.text("order_id")
-    return (
-        (not kinds or row.kind in kinds)
+    return [
+        row
+        for row in rows
+        if (not kinds or row.kind in kinds)
         and (after is None or row.at > after)
         and (until is None or row.at <= until)
         and (day is None or exchange_time(row.at).date() == day)
         and (not order_id or row.order_id == order_id)
-    )
+    ]
 
 
 def _after_token(

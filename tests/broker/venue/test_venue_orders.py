@@ -234,6 +234,20 @@ def test_a_replaced_stop_is_a_new_order_that_takes_the_shares_over():
     assert venue.position()["qty_available"] == "0"
 
 
+def test_what_is_filled_counts_towards_the_quantity_of_a_replacement():
+    venue = Venue(fill_model="paper", seed=7)
+    venue.at(THURSDAY, 10)
+    shown = next(
+        order
+        for number in range(100)
+        if (order := venue.send(client_order_id=f"e{number}"))
+        and venue.status(order) == "partially_filled"
+    )
+    filled = int(venue.order(shown)["filled_qty"])
+    new = venue.raw.patch(f"/orders/{shown['id']}", {"qty": "12"})
+    assert int(new["qty"]) == 12 - filled
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -303,6 +317,31 @@ def test_orders_can_be_asked_for_by_symbol_side_and_status():
     for query, expected in requests:
         rows = venue.raw.get("/orders", query)
         assert {row["client_order_id"] for row in rows if row["type"] == "market"} == expected
+
+
+def test_activities_are_paged_by_the_id_of_the_last_row():
+    venue = Venue()
+    for number in range(5):
+        venue.at(THURSDAY, 10, number)
+        venue.send(client_order_id=f"n{number}", qty=str(number + 1))
+    first = venue.raw.get("/account/activities/FILL", {"direction": "asc", "page_size": 2})
+    query = {"direction": "asc", "page_token": first[-1]["id"]}
+    second = venue.raw.get("/account/activities", query | {"activity_types": "FILL"})
+    assert [row["qty"] for row in first + second] == ["1", "2", "3", "4", "5"]
+    after = {"after": first[1]["transaction_time"], "direction": "asc"}
+    assert venue.raw.get("/account/activities", after) == second
+    assert len(venue.raw.get("/account/activities", {"date": "2020-01-02"})) == 5
+    assert refusal(venue.raw.get, "/account/activities", {"page_size": 101})[0] == 422
+
+
+def test_equity_is_recorded_at_every_close():
+    venue = holding(Venue())
+    assert venue.raw.get("/account")["last_equity"] == "100000.00"
+    venue.at(FRIDAY, 16)
+    history = venue.trading.get_portfolio_history()
+    assert history.equity == [100_020.0, 100_040.0]  # ten shares from 100 to 102, then 104
+    assert history.profit_loss == [20.0, 40.0]
+    assert venue.raw.get("/account")["last_equity"] == "100040.00"
 
 
 def test_closing_a_position_does_not_cancel_its_stop():

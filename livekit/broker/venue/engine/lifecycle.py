@@ -278,11 +278,15 @@ class Lifecycle:
         self.state.touch(order)
 
     def replace_with(self, old: Order, request: OrderRequest) -> Order:
-        """End ``old`` as replaced and take its successor in; what it reserved passes over."""
+        """End ``old`` as replaced and take its successor in; what it reserved passes over.
+
+        What ``old`` has filled counts towards the quantity asked for.
+        """
         number = len(self.state.orders) + 1
         client_id = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
         new = self._new_order(request, client_id, number)
         new.status, new.replaces, new.reserve_price = "new", old.order_id, old.reserve_price
+        new.qty -= old.filled_qty
         old.status, old.replaced_at, old.replaced_by = "replaced", self.state.clock, new.order_id
         old.resume_at = None
         self.state.add(new)

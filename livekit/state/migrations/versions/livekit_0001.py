@@ -321,6 +321,7 @@ def _create_shadow_positions() -> None:
         of.words("status"),
         of.number("last_close"),
         of.number("split_factor"),
+        of.number("reinvested_factor"),
         of.whole("shares_now"),
         of.number("cash_in_lieu_usd"),
         of.words("pending_reason", null=True),
