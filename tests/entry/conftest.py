@@ -1,5 +1,6 @@
 """Fixtures of the entry tests: no key, no venue of another program, a shop to work on."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,6 @@ from tests.entry.entry_kit import Shop, environment, make_shop
 @pytest.fixture(autouse=True)
 def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keys and venues of the surrounding session are not seen, nor files of its folder."""
-    import os
-
     for name in set(os.environ) - set(environment()):
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import yaml
 
 from livekit import cli, executor, signal_generator
 from livekit.reports.writer import write_report
+from livekit.state import StateDB
 from tests.trading.world import market_file, scored
 
 ROOT = Path(__file__).parents[2]
@@ -141,9 +142,9 @@ class Shop:
         return Ended(code, shown.out, shown.err)
 
     def set_kill_switch(self) -> None:
-        """Switch on by hand, as a person with the database would."""
-        with closing(sqlite3.connect(self.state_db)) as raw, raw:
-            raw.execute("UPDATE system_config SET value = 'on' WHERE key = 'kill_switch'")
+        """A person switches everything off."""
+        with StateDB(self.state_db) as db:
+            db.set_kill_switch(True, reason="drill", who="trader", at=datetime(2020, 1, 6, tzinfo=UTC))
 
 
 def _words(
