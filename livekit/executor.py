@@ -92,8 +92,8 @@ def _summary(outcome: PhaseOutcome) -> str:
     bought = sum(item.state == "sent" for item in run.entries)
     held_back = len(run.exits) + len(run.entries) - sold - bought
     return (
-        f"{run.plan.strategy} {run.plan.session}: {sold} exits and {bought} entries sent, "
-        f"{held_back} orders held back, {len(run.cancelled)} cancelled at the cut-off"
+        f"{run.plan.strategy} {run.plan.session}: {sold} exits and {bought} entries with the "
+        f"broker, {held_back} held back, {len(run.cancelled)} cancelled at the cut-off"
     )
 
 

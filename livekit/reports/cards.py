@@ -42,7 +42,6 @@ _SHOWN_VALUES = 4
 _LONGEST_FIGURE = 60  # characters; longer texts are prose
 
 Value = TypeVar("Value")
-Figure = TypeVar("Figure", float, Decimal)
 
 
 @dataclass(frozen=True, slots=True)

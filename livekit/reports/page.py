@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ _UNSEEN = frozenset({"script", "style", "template", "noscript", "title", "meta",
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _OPENING = re.compile(rb"(<!doctype\s+html|<html)\b", re.IGNORECASE)
+_STRUCTURE = re.compile(rb"<(/?)(div|span|section|article|main|table|tr)\b", re.IGNORECASE)
 _CLOSING = b"</html>"
 _BLANK = re.compile(rb"\s*")
 _UTF8 = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
@@ -73,10 +75,15 @@ class Leaf:
 
 @dataclass(slots=True)
 class Page:
-    """The visible text of a report in reading order, and what it hides from a reader."""
+    """The visible text of a report in reading order, and what speaks against trusting it.
+
+    ``hidden`` are texts that a browser would not show; ``unclosed`` names elements of which some
+    are not closed, or closed without having been opened.
+    """
 
     title: str
     hidden: list[str] = field(default_factory=list)
+    unclosed: list[str] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
 
     def inside(self, block: Block) -> list[Leaf]:
@@ -138,13 +145,23 @@ def read_page(path: Path, content: bytes) -> Page:
     if len(fatal):
         raise BadInput(path, f"report is not usable HTML ({fatal[0].message.strip()})")
     try:
-        return _visible_text(root)
+        page = _visible_text(root)
     except _TextTooLongError as error:
         raise BadInput(path, f"report has a text of {error} characters") from error
+    page.unclosed = _unclosed(content)
+    return page
 
 
 class _TextTooLongError(ValueError):
     """A single text is longer than any report's; its length is the message."""
+
+
+def _unclosed(content: bytes) -> list[str]:
+    """Block elements that open and close a different number of times: a piece may be missing."""
+    balance: Counter[bytes] = Counter()
+    for slash, tag in _STRUCTURE.findall(content):
+        balance[tag.lower()] += -1 if slash else 1
+    return sorted(tag.decode() for tag, count in balance.items() if count)
 
 
 def _problems(content: bytes) -> Iterator[str]:

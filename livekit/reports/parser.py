@@ -136,6 +136,7 @@ def _read(page: Page) -> _Reading:
         if (reason := around.misplaced(card))
     ]
     troubles += around.unaccounted()
+    troubles += [f"{tag} elements are not closed properly" for tag in page.unclosed]
     troubles += [f"a hidden text: {text[:60]!r}" for text in page.hidden if "$" in text]
     stocks: dict[str, _Stock] = {}
     for card in around.cards:

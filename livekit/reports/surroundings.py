@@ -22,6 +22,7 @@ from livekit.reports.words import (
     Meaning,
     as_grade,
     grade_word,
+    is_factor_score,
     is_other_matter,
     is_stock_title,
     is_turned_down,
@@ -157,18 +158,17 @@ class Surroundings:
         return position < len(self._card_starts) and self._card_starts[position] < block.stop
 
     def _problem(self, leaf: Leaf) -> str | None:
-        if leaf.index in self.signs.tickers:
-            return "a ticker"
-        if leaf.index in self.signs.scores:
-            return "a total score"
-        if leaf.index in self.signs.prices:
-            return "a price"
-        if as_grade(leaf.text) and not self._grade_named(leaf):
-            return "a lone letter"
-        if meaning_of(leaf.text) is Meaning.GAP and self._percent_beside(leaf):
-            return "a gap"
-        named = is_stock_title(leaf.text) or names_and_rates_a_stock(leaf.text)
-        return "a stock" if named else None
+        """What of a candidate a text outside the cards may be; the first rule that fits."""
+        rules = (
+            ("a ticker", leaf.index in self.signs.tickers),
+            ("a total score", leaf.index in self.signs.scores),
+            ("a price", leaf.index in self.signs.prices),
+            ("a lone letter", as_grade(leaf.text) and not self._grade_named(leaf)),
+            ("a factor's points", is_factor_score(leaf.text)),
+            ("a gap", meaning_of(leaf.text) is Meaning.GAP and self._percent_beside(leaf)),
+            ("a stock", is_stock_title(leaf.text) or names_and_rates_a_stock(leaf.text)),
+        )
+        return next((what for what, fits in rules if fits), None)
 
     def _percent_beside(self, leaf: Leaf) -> bool:
         return any(read_percent(other.text) is not None for other in self.page.beside(leaf))

@@ -21,6 +21,7 @@ __all__ = [
     "dates_in",
     "grade_word",
     "is_factor_detail",
+    "is_factor_score",
     "is_other_matter",
     "is_sector",
     "is_stock_title",
@@ -127,6 +128,7 @@ _FACTOR_DETAIL = re.compile(
     r"|\(?(?:[\d.]+-)?[\d.]+ ?%(?: weight)?\)?",
     re.IGNORECASE,
 )
+_FACTOR_SCORE = re.compile(r"\d{1,2}(?:\.\d+)? ?/ ?\d{1,2}(?: ?(?:pts?|points?))?")
 _LONGEST_STATEMENT = 120  # characters
 _LONGEST_LABEL = 40  # characters
 _LARGEST_SUB_SCORE = 30.0  # a factor earns at most its weight, and the heaviest weighs 30 points
@@ -205,6 +207,11 @@ def read_score(text: str) -> float | None:
 def is_factor_detail(text: str) -> bool:
     """Whether a text is a factor's points, weight or bucket: ``3/5``, ``2 pts``, ``25%``, ``5``."""
     return _FACTOR_DETAIL.fullmatch(text.translate(_DASHES)) is not None
+
+
+def is_factor_score(text: str) -> bool:
+    """Whether a text is a factor's points out of its maximum: ``3/5``, ``22/25``."""
+    return _FACTOR_SCORE.fullmatch(text) is not None
 
 
 def stated_score(text: str) -> float | None:

@@ -27,6 +27,7 @@ from livekit.reports.scoring import (
     ScoredStock,
     score_stock,
 )
+from livekit.reports.words import MONTHS
 from livekit.sessions import sessions_between
 
 __all__ = ["report_name", "write_demo_reports", "write_report"]
@@ -154,7 +155,7 @@ def _header(session: date) -> HtmlElement:
 
 
 def _long_date(day: date) -> str:
-    return f"{day:%B} {day.day}, {day.year}"
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"  # English whatever the locale
 
 
 def _body(entries: Sequence[ScoredStock]) -> list[HtmlElement]:

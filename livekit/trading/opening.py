@@ -27,7 +27,15 @@ from livekit.state import StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.registration import profile_from_registration
 
-__all__ = ["Link", "desk_on", "open_desk", "open_link", "registered_profile", "sole_writer"]
+__all__ = [
+    "Link",
+    "desk_on",
+    "open_desk",
+    "open_link",
+    "registered_profile",
+    "sole_runner",
+    "sole_writer",
+]
 
 CONTROL_URL = "LIVEKIT_VENUE_CONTROL_URL"
 
@@ -122,10 +130,26 @@ def registered_profile(state_db: Path) -> Profile:
 @contextmanager
 def sole_writer(profile: Profile) -> Iterator[None]:
     """Hold the profile's lock while orders are sent or books changed; raises `LockHeld`."""
-    profile.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = profile.home / "writer.lock"
+    with _locked(profile.home / "writer.lock"):
+        yield
+
+
+@contextmanager
+def sole_runner(profile: Profile) -> Iterator[None]:
+    """Hold the lock of the daily run, so that no phase is started twice; raises `LockHeld`."""
+    with _locked(profile.home / "daily.lock"):
+        yield
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(path, timeout=0, mode=0o600)
     try:
-        with FileLock(path, timeout=0, mode=0o600):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise LockHeld(str(path)) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -122,7 +122,7 @@ def send(
         return adopt(desk, order, existing)
     if not protective and desk.db.is_kill_switch_on():
         return deny(desk, order, "kill switch is on")
-    return _submit(desk, order, submit)
+    return _submit(desk, order, submit, protective=protective)
 
 
 def deny(desk: Desk, order: Order, why: str) -> Sent:
@@ -133,7 +133,9 @@ def deny(desk: Desk, order: Order, why: str) -> Sent:
     return Sent(order, "denied", message=why)
 
 
-def _submit(desk: Desk, order: Order, submit: Callable[[], VenueOrder]) -> Sent:
+def _submit(
+    desk: Desk, order: Order, submit: Callable[[], VenueOrder], *, protective: bool
+) -> Sent:
     try:
         return adopt(desk, order, submit())
     except OrderRefused as refusal:
@@ -143,7 +145,9 @@ def _submit(desk: Desk, order: Order, submit: Callable[[], VenueOrder]) -> Sent:
             order.client_order_id, "unknown", at=desk.clock.now(), outcome="unknown"
         )
         found = resolve_unknown(desk, order)
-        return found if found.outcome != "unknown" else _resend(desk, order, submit, str(unknown))
+        if found.outcome != "unknown" or (not protective and desk.db.is_kill_switch_on()):
+            return found
+        return _resend(desk, order, submit, str(unknown))
 
 
 def _resend(desk: Desk, order: Order, submit: Callable[[], VenueOrder], cause: str) -> Sent:

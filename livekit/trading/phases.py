@@ -18,6 +18,7 @@ from livekit.sessions import close_instant, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
 from livekit.trading.executor import Execution, execute_plan
+from livekit.trading.exits import withdraw_unfilled_exits
 from livekit.trading.holdings import recent_bars
 from livekit.trading.plans import canonical_json, plan_from_body
 from livekit.trading.protector import Protection, protect
@@ -234,8 +235,10 @@ def _record(outcome: PhaseOutcome) -> str:
 
 
 def _protect(desk: Desk, session: date) -> PhaseOutcome:
+    withdrawn = withdraw_unfilled_exits(desk)
     result = protect(desk)
     lines = (
+        *(f"exit not filled, withdrawn until the next session: {ticker}" for ticker in withdrawn),
         *(f"cover repaired: {text}" for text in result.repaired),
         *(f"UNCOVERED: {text}" for text in result.uncovered),
     )

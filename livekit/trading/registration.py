@@ -18,7 +18,7 @@ from livekit.backtest.manifest import write_manifest
 from livekit.broker import AlpacaClient
 from livekit.clock import Clock
 from livekit.config import LiveConfig, Profile
-from livekit.errors import StateUnusable, UsageError
+from livekit.errors import StateUnusable, UnknownParameter, UsageError
 from livekit.model import Account, VenuePosition
 from livekit.sessions import calendar_version, session_of
 from livekit.state import StateDB
@@ -26,7 +26,13 @@ from livekit.trading.books import BASELINE_AT, BASELINE_CASH, BASELINE_POSITIONS
 from livekit.trading.plans import canonical_json, sha256_text
 from livekit.trading.settlement import REGISTERED_SESSION
 
-__all__ = ["check_account", "profile_from_registration", "register_profile", "rules_sha256"]
+__all__ = [
+    "check_account",
+    "profile_from_registration",
+    "register_profile",
+    "require_executable",
+    "rules_sha256",
+]
 
 _PROFILE_FIELDS = ("venue", "seed", "fill_model", "venue_cash_usd", "data_feed", "prices")
 _PROBE_TICKER = "AAPL"
@@ -35,12 +41,13 @@ _PROBE_TICKER = "AAPL"
 def register_profile(profile: Profile, client: AlpacaClient, clock: Clock) -> None:
     """Create the profile's database and manifest from the account as it stands now.
 
-    Raises `StateUnusable` when the database exists already, `UsageError` when the account is
-    blocked or its equity is below the base capital, and the client's errors when the venue or its
-    data cannot be reached.
+    Raises `StateUnusable` when the database exists already, `UnknownParameter` for choices that
+    cannot be executed, `UsageError` when the account is blocked or its equity is below the base
+    capital, and the client's errors when the venue or its data cannot be reached.
     """
     if profile.state_db.exists():
         raise StateUnusable(profile.state_db, "exists already")
+    require_executable(profile.trading)
     account = client.get_account()
     check_account(account, profile.trading)
     client.latest_trades([_PROBE_TICKER])
@@ -60,6 +67,21 @@ def check_account(account: Account, config: LiveConfig) -> None:
             f"account equity {account.equity} USD is below the base capital {base} USD "
             "(max_positions × position_size); allow_leverage permits it"
         )
+
+
+def require_executable(config: LiveConfig) -> None:
+    """Raise `UnknownParameter` for choices that only a backtest can make."""
+    problems = [
+        text
+        for wrong, text in (
+            (config.stop_mode != "intraday", "stop_mode must be intraday to be executed"),
+            (config.entry_mode != "report_open", "entry_mode must be report_open to be executed"),
+            (config.max_holding_days is not None, "max_holding_days cannot be executed"),
+        )
+        if wrong
+    ]
+    if problems:
+        raise UnknownParameter("trading parameters", problems)
 
 
 def _write_manifest(profile: Profile, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from livekit.config import config_sha256
 from livekit.errors import NotASession
 from livekit.sessions import is_session
 from livekit.trading.desk import Desk
-from livekit.trading.opening import sole_writer
+from livekit.trading.opening import sole_runner, sole_writer
 from livekit.trading.phases import (
     EXECUTION,
     PHASES,
@@ -38,6 +38,7 @@ _TELLING = ("withheld", "break", "UNCOVERED", "kill switch")  # how lines of tro
 
 DONE = "done"
 FAILED = "failed"
+RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,14 @@ def run_daily(
     if not is_session(session):
         return DailyReport(session, (PhaseReport("all", "closed", 0, ("no session",)),))
     _require_not_past(desk, session)
+    with sole_runner(desk.profile):
+        _close_abandoned_runs(desk)
+        return _run_phases(desk, session, phases, performer)
+
+
+def _run_phases(
+    desk: Desk, session: date, phases: Sequence[str], performer: Performer
+) -> DailyReport:
     reports: list[PhaseReport] = []
     outcomes: list[PhaseOutcome] = []
     for phase in phases:
@@ -145,6 +154,17 @@ def run_daily(
             report = PhaseReport(phase, status, outcome.exit_code, outcome.lines)
         reports.append(report)
     return DailyReport(session, tuple(reports), tuple(outcomes))
+
+
+def _close_abandoned_runs(desk: Desk) -> None:
+    """Runs that a crash left open are failed ones; the lock says that nobody works on them."""
+    now = desk.clock.now()
+    for run in desk.db.get_runs():
+        if run.status == RUNNING:
+            text = f"{run.phase} of {run.session} ended without its record"
+            with desk.db.transaction():
+                desk.db.finish_run(run.run_id, at=now, status=FAILED, exit_code=1, message=text)
+                desk.db.add_alert("failed_run", text, at=now, severity="critical")
 
 
 def _require_not_past(desk: Desk, session: date) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
-from livekit.config import Profile, config_sha256
-from livekit.errors import SecretExposed, UsageError
+from livekit.broker.venue.session import KEY_VARIABLES
+from livekit.config import Profile, resolve_credentials
+from livekit.errors import LivekitError, SecretExposed, UsageError
 from livekit.state import Run, StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.opening import Link
@@ -21,14 +23,16 @@ from livekit.trading.phases import (
     RECONCILIATION,
     SIGNALS,
     PhaseOutcome,
+    worst_exit_code,
 )
-from livekit.workbench.archive import ArchivedRun, seal, write_index
+from livekit.workbench.archive import ArchivedRun, seal
 from livekit.workbench.daily import FAILED, Performer, perform_recorded, start_record
-from livekit.workbench.index import RunEntry, render_index
+from livekit.workbench.front_page import RUNNING, renew_front_page
 from livekit.workbench.page import PageHeader
 from livekit.workbench.run import NotebookOutcome, run_notebook
+from livekit.workbench.secret_scan import require_no_secret
 
-__all__ = ["NOTEBOOKS", "notebook_performer", "notebooks_dir", "refresh_index"]
+__all__ = ["NOTEBOOKS", "known_secrets", "notebook_performer", "notebooks_dir"]
 
 NOTEBOOKS = {
     SIGNALS: "01_signals.ipynb",
@@ -36,8 +40,7 @@ NOTEBOOKS = {
     RECONCILIATION: "03_reconciliation.ipynb",
     COMPARISON: "04_comparison.ipynb",
 }
-RUNNING = "running"
-BROKER = "broker"
+MESSAGE_LENGTH = 2000
 
 
 def notebooks_dir() -> Path:
@@ -48,44 +51,93 @@ def notebooks_dir() -> Path:
     return folder
 
 
-def notebook_performer(profile: Profile, link: Link) -> Performer:
-    """A performer that runs a phase's notebook in a kernel; phases without one run in process."""
+def notebook_performer(profile: Profile, link: Link, *, folder: Path | None = None) -> Performer:
+    """A performer that runs a phase's notebook in a kernel; phases without one run in process.
+
+    ``folder`` holds the notebooks, the checkout's by default. Whatever goes wrong with a notebook
+    or its archive is the outcome of its phase and an alert, so that the later phases still run.
+    Raises `KeysMissing` when the profile's own keys cannot be found, since the archive could not
+    be kept free of them.
+    """
+    runner = _Runner(folder or notebooks_dir(), link.environment, known_secrets(profile, link))
 
     def performed(desk: Desk, phase: str, session: date) -> PhaseOutcome:
         if phase not in NOTEBOOKS:
             return perform_recorded(desk, phase, session)
-        return _perform_notebook(desk, phase, session, link, _secrets(link))
+        return runner.perform(desk, phase, session)
 
-    notebooks_dir()
     return performed
 
 
-def _secrets(link: Link) -> tuple[str, ...]:
-    return tuple(
-        value for name, value in link.environment.items() if name.endswith(("_KEY", "KEY_ID"))
-    )
+def known_secrets(profile: Profile, link: Link) -> tuple[str, ...]:
+    """The keys that a kernel of this profile holds and that must not reach the archive."""
+    given = [link.environment[name] for name in KEY_VARIABLES if name in link.environment]
+    own = resolve_credentials() if profile.venue == "alpaca-paper" else ()
+    return (*given, *own)
 
 
-def _perform_notebook(
-    desk: Desk, phase: str, session: date, link: Link, secrets: tuple[str, ...]
-) -> PhaseOutcome:
-    run_id = start_record(desk, phase, session)
-    with tempfile.TemporaryDirectory(prefix="livekit-run-") as folder:
-        executed = Path(folder) / NOTEBOOKS[phase]
-        with _environment(link.environment):
-            ended = run_notebook(
-                notebooks_dir() / NOTEBOOKS[phase],
-                {
-                    "state_db": str(desk.profile.state_db),
-                    "session": session.isoformat(),
-                    "run_id": run_id,
-                },
-                output=executed,
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Runs a phase's notebook in a kernel that gets ``environment``, and archives it."""
+
+    notebooks: Path
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def perform(self, desk: Desk, phase: str, session: date) -> PhaseOutcome:
+        run_id = start_record(desk, phase, session)
+        with tempfile.TemporaryDirectory(prefix="livekit-run-") as folder:
+            executed = Path(folder) / NOTEBOOKS[phase]
+            self._judge(desk, run_id, self._ended(desk, run_id, executed))
+            self._archive(desk, run_id, executed)
+        _renew_front_page(desk)
+        run = _run(desk.db, run_id)
+        return PhaseOutcome(phase, session, run.exit_code or 0, _lines(run))
+
+    def _ended(self, desk: Desk, run_id: int, executed: Path) -> NotebookOutcome:
+        run = _run(desk.db, run_id)
+        parameters = {
+            "state_db": str(desk.profile.state_db),
+            "session": run.session.isoformat(),
+            "run_id": run_id,
+        }
+        try:
+            with _environment(self.environment):
+                return run_notebook(
+                    self.notebooks / NOTEBOOKS[run.phase], parameters, output=executed
+                )
+        except LivekitError as error:
+            return NotebookOutcome("failed", type(error).__name__, error.operator_line(), 0.0)
+
+    def _judge(self, desk: Desk, run_id: int, ended: NotebookOutcome) -> None:
+        """Keep what the run's record says; without one it failed, whatever papermill says."""
+        recorded = _run(desk.db, run_id).status != RUNNING
+        if recorded and ended.status == "completed":
+            return
+        cause = f"{ended.error_name}: {ended.error_text}" if ended.error_name else "no run record"
+        _fail(desk, run_id, "failed_run", self._harmless(cause))
+
+    def _harmless(self, text: str) -> str:
+        try:
+            require_no_secret(self.secrets, {"error": text})
+        except SecretExposed:
+            return "an error whose text holds a secret"
+        return text
+
+    def _archive(self, desk: Desk, run_id: int, executed: Path) -> None:
+        """Archive notebook and page; a run whose output holds a secret is not written anywhere."""
+        run = _run(desk.db, run_id)
+        shown = executed if executed.exists() else self.notebooks / NOTEBOOKS[run.phase]
+        try:
+            archived = seal(
+                desk.profile.archive_dir, shown, _header(desk, run), secrets=self.secrets
             )
-        _archive(desk, _judged(desk, run_id, ended), executed, secrets)
-    run = _run(desk.db, run_id)
-    refresh_index(desk.db, desk.profile, desk)
-    return PhaseOutcome(phase, session, run.exit_code or 0, tuple(run.message.split("; ")))
+        except SecretExposed as error:
+            _fail(desk, run_id, "secret", str(error), lines=(str(error),))
+        except LivekitError as error:
+            _fail(desk, run_id, "archive", str(error), exit_code=error.exit_code)
+        else:
+            _note_archived(desk, run, archived)
 
 
 @contextmanager
@@ -107,25 +159,47 @@ def _run(db: StateDB, run_id: int) -> Run:
     return next(run for run in db.get_runs() if run.run_id == run_id)
 
 
-def _judged(desk: Desk, run_id: int, ended: NotebookOutcome) -> Run:
-    """The run as its record has it; without a record it failed, whatever papermill says."""
-    run = _run(desk.db, run_id)
-    if run.status != RUNNING and ended.status == "completed":
-        return run
-    cause = f"{ended.error_name}: {ended.error_text}" if ended.error_name else "no run record"
-    now = desk.clock.now()
-    desk.db.finish_run(run_id, at=now, status=FAILED, exit_code=1, message=cause[:2000])
-    desk.db.add_alert(
-        "failed_run", f"{run.phase} of {run.session}: {cause}", at=now, severity="critical"
+def _lines(run: Run) -> tuple[str, ...]:
+    """What a run reported, one line a fact; of a run without a record, why it failed."""
+    recorded = json.loads(run.record_json)["lines"] if run.record_json else ()
+    failed_later = run.status == FAILED and run.message not in _message(recorded)
+    return (*((run.message,) if failed_later else ()), *recorded)
+
+
+def _message(lines: Sequence[str]) -> str:
+    return "; ".join(lines)
+
+
+def _fail(
+    desk: Desk,
+    run_id: int,
+    kind: str,
+    cause: str,
+    *,
+    exit_code: int = 1,
+    lines: tuple[str, ...] | None = None,
+) -> None:
+    """Mark a run failed and alert; a graver exit code that it recorded itself stands.
+
+    ``lines`` replace those of its record.
+    """
+    run, now = _run(desk.db, run_id), desk.clock.now()
+    desk.db.finish_run(
+        run_id,
+        at=now,
+        status=FAILED,
+        exit_code=worst_exit_code([exit_code, run.exit_code or 0]),
+        message=cause[:MESSAGE_LENGTH],
+        record_json=None if lines is None else json.dumps({"lines": lines}),
     )
-    return _run(desk.db, run_id)
+    text = f"{run.phase} of {run.session}: {cause}"
+    desk.db.add_alert(kind, text, at=now, severity="critical")
 
 
-def _archive(desk: Desk, run: Run, executed: Path, secrets: tuple[str, ...]) -> None:
-    if not executed.exists():
-        return
-    exit_code = run.exit_code if run.exit_code is not None else 1
-    header = PageHeader(
+def _header(desk: Desk, run: Run) -> PageHeader:
+    simulated = desk.profile.venue == "simulated"
+    exit_code = 1 if run.exit_code is None else run.exit_code
+    return PageHeader(
         phase=run.phase,
         session=run.session,
         attempt=run.attempt,
@@ -133,19 +207,19 @@ def _archive(desk: Desk, run: Run, executed: Path, secrets: tuple[str, ...]) -> 
         profile=desk.profile.name,
         status=run.status,
         exit_code=exit_code,
-        simulated=desk.profile.venue == "simulated",
+        simulated=simulated,
         message=run.message if exit_code else "",
-        facts=(("fill model", desk.profile.fill_model),),
-        hashes=(("configuration", config_sha256(desk.config)), ("code", run.git)),
+        facts=(("fill model", desk.profile.fill_model),) if simulated else (),
+        hashes=(("configuration", run.config_sha256), ("code", run.git)),
     )
-    archived = _sealed(desk, run, executed, header, secrets)
-    if archived is None:
-        return
+
+
+def _note_archived(desk: Desk, run: Run, archived: ArchivedRun) -> None:
     desk.db.finish_run(
         run.run_id,
-        at=desk.clock.now(),
+        at=run.finished_at or desk.clock.now(),
         status=run.status,
-        exit_code=exit_code,
+        exit_code=1 if run.exit_code is None else run.exit_code,
         message=run.message,
         notebook_sha256=archived.notebook_sha256,
         html_sha256=archived.page_sha256,
@@ -153,61 +227,9 @@ def _archive(desk: Desk, run: Run, executed: Path, secrets: tuple[str, ...]) -> 
     )
 
 
-def _sealed(
-    desk: Desk, run: Run, executed: Path, header: PageHeader, secrets: tuple[str, ...]
-) -> ArchivedRun | None:
-    """Archive both files; a run whose output holds a secret fails and is not written anywhere."""
+def _renew_front_page(desk: Desk) -> None:
+    """The archive's front page, or an alert when it cannot be written."""
     try:
-        return seal(desk.profile.archive_dir, executed, header, secrets=secrets)
-    except SecretExposed as error:
-        now = desk.clock.now()
-        desk.db.finish_run(
-            run.run_id, at=now, status=FAILED, exit_code=error.exit_code, message=str(error)
-        )
-        desk.db.add_alert("secret", str(error), at=now, severity="critical")
-        return None
-
-
-def refresh_index(db: StateDB, profile: Profile, desk: Desk) -> None:
-    """Write the archive's index page from the run log."""
-    profit = {point.session: point.realised + point.unrealised for point in db.get_equity(BROKER)}
-    tickers = _tickers_by_session(db)
-    alerts = [alert.session for alert in db.get_alerts()]
-    entries = [
-        _entry(run, profit, tickers.get(run.session, ()), alerts.count(run.session))
-        for run in db.get_runs()
-        if run.phase != "executor"
-    ]
-    page = render_index(
-        entries,
-        profile=profile.name,
-        simulated=profile.venue == "simulated",
-        made_at=desk.clock.now(),
-    )
-    write_index(profile.archive_dir, page)
-
-
-def _tickers_by_session(db: StateDB) -> dict[date, tuple[str, ...]]:
-    found: dict[date, set[str]] = {}
-    for order in db.get_orders():
-        found.setdefault(order.trade_date, set()).add(order.ticker)
-    return {session: tuple(sorted(tickers)) for session, tickers in found.items()}
-
-
-def _entry(
-    run: Run, profit: Mapping[date, Decimal], tickers: tuple[str, ...], alerts: int
-) -> RunEntry:
-    return RunEntry(
-        session=run.session,
-        phase=run.phase,
-        attempt=run.attempt,
-        run_id=run.run_id,
-        status=run.status,
-        exit_code=run.exit_code if run.exit_code is not None else 1,
-        page=f"{run.archive_path}.html" if run.archive_path else None,
-        notebook=f"{run.archive_path}.ipynb" if run.archive_path else None,
-        pnl_usd=profit.get(run.session) if run.phase == RECONCILIATION else None,
-        alerts=alerts if run.phase == RECONCILIATION else 0,
-        message=run.message,
-        tickers=tickers if run.phase == EXECUTION else (),
-    )
+        renew_front_page(desk)
+    except LivekitError as error:
+        desk.db.add_alert("archive", str(error), at=desk.clock.now(), severity="critical")

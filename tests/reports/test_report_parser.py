@@ -162,6 +162,7 @@ def test_a_page_that_has_candidates_and_says_it_has_none_is_suspect(tmp_path: Pa
         "<div><b>Last</b><i>$12.00</i></div>",
         "<div><b>Gap Size</b><i>+9.00%</i></div>",
         "<div><b>B</b></div>",
+        "<div><b>Trend (30%)</b><i>3/5</i></div>",
         "<h3>Upcoming Earnings</h3><h3>More picks</h3><div><b>ZZZZ</b><i>Zed Corp</i></div>",
         "<p style='display: none'>ZZZZ $12.00</p>",
     ],
@@ -271,6 +272,12 @@ def test_taking_away_any_figure_or_word_of_a_card_never_goes_unnoticed(
     first, second = labelled_card(), labelled_card("ZVRA", "Zevra Inc", score="80")
     page = section("B", first.replace(f">{removed}<", "><"), second)
     assert parsed(tmp_path, page).verdict == "suspect"
+
+
+def test_a_page_whose_elements_do_not_close_may_have_lost_a_piece(tmp_path: Path) -> None:
+    result = parsed(tmp_path, section("B", labelled_card()), "</div>")
+    assert result.verdict == "suspect"
+    assert result.notes == ("div elements are not closed properly",)
 
 
 # ----------------------------------------------------------------------------------------- dates

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from livekit.errors import BooksDiffer, LockHeld, UnknownParameter, UsageError
 from livekit.model import CAPACITY_FULL, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK
 from livekit.sessions import sessions_between
+from livekit.trading.opening import sole_runner
+from livekit.trading.switch import kill, rearm
 from tests.trading.world import FIRST, world
 
 MONDAY, TUESDAY, WEDNESDAY = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 8)
@@ -154,3 +157,74 @@ def test_class_shares_trade_under_their_dotted_name(tmp_path: Path, ticker: str)
         w.report(MONDAY, (ticker, 80.0, 50.0))
         assert w.trade(MONDAY).exit_code == 0
         assert w.held(ticker) == 200
+
+
+def test_an_exit_that_cannot_fill_is_covered_again_before_the_close_and_sold_the_next_day(
+    tmp_path: Path,
+) -> None:
+    """ABC does not trade on Tuesday: its pending exit fills at Wednesday's open, 50 × 0.995."""
+    with world(tmp_path, {"ABC": 50.0}, {("ABC", TUESDAY): None}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        (position,) = w.db.get_open_positions()
+        w.db.update_position(position.position_id, pending_reason=TREND_BREAK, pending_since=MONDAY)
+        tuesday = w.trade(TUESDAY)
+        assert tuesday.exit_code == 0, tuesday
+        assert w.held("ABC") == w.live_sells("ABC") == 200
+        assert w.db.get_position(position.position_id).pending_reason == TREND_BREAK
+        assert w.trade(WEDNESDAY).exit_code == 0
+        closed = w.db.get_position(position.position_id)
+        assert (closed.exit_date, closed.exit_price) == (WEDNESDAY, Decimal("49.75"))
+
+
+def test_a_run_that_a_crash_left_open_is_a_failed_one_at_the_next_start(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        at = w.desk.clock.now()
+        run_id = w.db.start_run(
+            session=MONDAY, phase="signals", at=at, venue="simulated", git="", config_sha256=""
+        )
+        w.trade(MONDAY)
+        first, *_ = w.db.get_runs(session=MONDAY, phase="signals")
+        assert (first.run_id, first.status, first.exit_code) == (run_id, "failed", 1)
+        assert [alert.kind for alert in w.db.get_alerts()] == ["failed_run"]
+
+
+def test_a_second_daily_run_beside_a_living_one_is_turned_away(tmp_path: Path) -> None:
+    with (
+        world(tmp_path, {"ABC": 50.0}) as w,
+        sole_runner(w.profile),
+        pytest.raises(LockHeld, match=r"daily\.lock"),
+    ):
+        w.trade(MONDAY)
+
+
+def test_the_kill_switch_is_rearmed_only_with_clean_books_and_a_reason(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        kill(w.desk, "drill", "trader")
+        assert w.db.is_kill_switch_on()
+        with pytest.raises(UsageError, match="wants a reason"):
+            rearm(w.desk, " ", "trader")
+        w.go_to(MONDAY, "execution")
+        w.desk.client.place_order("ABC", 7, "buy", client_order_id="by-hand-1")
+        with pytest.raises(BooksDiffer, match="foreign_order"):
+            rearm(w.desk, "drill over", "trader")
+        assert w.db.is_kill_switch_on()
+        (order,) = w.bought("ABC")
+        w.desk.client.cancel_order(order.order_id)
+        rearm(w.desk, "drill over", "trader")
+        assert not w.db.is_kill_switch_on()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("stop_mode", "close"), ("entry_mode", "next_open"), ("max_holding_days", 30)],
+)
+def test_choices_that_only_a_backtest_can_make_are_refused_at_registration(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    with (
+        pytest.raises(UnknownParameter, match=name),
+        world(tmp_path, {"ABC": 50.0}, **{name: value}),
+    ):
+        pass
+    assert not (tmp_path / "world" / "state.db").exists()
