@@ -91,8 +91,8 @@ class LiveConfig:
             (self.entry_cutoff_minutes < 1, "entry_cutoff_minutes must be at least 1"),
             (self.fmp_lookback_days < 1, "fmp_lookback_days must be at least 1"),
             *(
-                (kind not in _STRATEGY_PREFIX, f"unknown trailing stop {kind!r}")
-                for kind in (self.primary_trailing_stop, self.shadow_trailing_stop)
+                (getattr(self, name) not in _STRATEGY_PREFIX, f"{name} names no trailing stop")
+                for name in ("primary_trailing_stop", "shadow_trailing_stop")
             ),
         ]
 
