@@ -155,6 +155,14 @@ class Books(Gateway):
         where = orders.c.client_order_id == client_order_id
         self._update_one(orders, where, {"position_id": position_id}, f"order {client_order_id}")
 
+    def adjust_order(
+        self, client_order_id: str, *, quantity: int, stop_price: Decimal | None, at: datetime
+    ) -> None:
+        """Take over what a split made of a resting order; raises `RecordRefused` if unknown."""
+        where = orders.c.client_order_id == client_order_id
+        values = {"quantity": quantity, "stop_price": stop_price, "updated_at": at}
+        self._update_one(orders, where, values, f"order {client_order_id}")
+
     def get_orders(
         self,
         *,

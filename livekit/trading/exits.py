@@ -17,7 +17,7 @@ from livekit.trading.desk import Desk
 from livekit.trading.orders import new_order, send
 from livekit.trading.protector import cancel_and_confirm, open_orders
 
-__all__ = ["ExitReport", "send_exit", "withdraw_unfilled_exits"]
+__all__ = ["ExitReport", "send_exit"]
 
 CANCEL_LEAD = timedelta(minutes=1)
 
@@ -103,21 +103,3 @@ def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:
         protective=True,
     )
     return ExitReport(position.ticker, "sent" if sent.venue else sent.outcome, sent.message)
-
-
-def withdraw_unfilled_exits(desk: Desk) -> tuple[str, ...]:
-    """Cancel sells that will not fill today, so that the stop can rest overnight again.
-
-    A day order dies at the close and would leave its shares without cover. The pending exit stays
-    with the position and is sent again at the next open. Returns the tickers concerned.
-    """
-    working = [
-        order
-        for order in desk.db.get_orders(intent=EXIT, working_only=True)
-        if order.alpaca_order_id is not None
-    ]
-    return tuple(
-        order.ticker
-        for order in working
-        if cancel_and_confirm(desk, str(order.alpaca_order_id)) is not None
-    )

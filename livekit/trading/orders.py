@@ -253,7 +253,8 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
     """Bring our working order rows up to what the venue shows.
 
     A row that the venue's list does not contain is read by its id: a list may be a window. A leg
-    sleeps as long as its entry works, so it is not asked for until then.
+    sleeps as long as its entry works, so it is not asked for until then. A split changes quantity
+    and price of a resting stop; the row follows.
     """
     by_id = {order.order_id: order for order in flat(shown)}
     working = desk.db.get_orders(working_only=True)
@@ -267,6 +268,13 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
         found = by_id.get(row.alpaca_order_id) or desk.client.get_order(row.alpaca_order_id)
         if found is None:
             raise BooksDiffer([f"{row.client_order_id} is unknown to the venue"])
+        if int(found.quantity) != row.quantity:
+            desk.db.adjust_order(
+                row.client_order_id,
+                quantity=int(found.quantity),
+                stop_price=found.stop_price,
+                at=desk.clock.now(),
+            )
         if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
             _write_state(desk, row.client_order_id, found)
             _follow_replacement(desk, row, found)

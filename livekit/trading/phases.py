@@ -18,13 +18,13 @@ from livekit.sessions import close_instant, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
 from livekit.trading.executor import Execution, execute_plan
-from livekit.trading.exits import withdraw_unfilled_exits
 from livekit.trading.holdings import recent_bars
 from livekit.trading.plans import canonical_json, plan_from_body
 from livekit.trading.protector import Protection, protect
 from livekit.trading.reconciliation import reconcile
 from livekit.trading.settlement import TwinStep, settle_twins
 from livekit.trading.signal_generator import Signals, generate_signals
+from livekit.trading.upkeep import keep_up
 
 __all__ = [
     "COMPARISON",
@@ -235,10 +235,11 @@ def _record(outcome: PhaseOutcome) -> str:
 
 
 def _protect(desk: Desk, session: date) -> PhaseOutcome:
-    withdrawn = withdraw_unfilled_exits(desk)
+    upkeep = keep_up(desk, session)
     result = protect(desk)
     lines = (
-        *(f"exit not filled, withdrawn until the next session: {ticker}" for ticker in withdrawn),
+        *(f"exit not filled, put off to the next session: {item}" for item in upkeep.withdrawn),
+        *(f"stop placed anew: {ticker}" for ticker in upkeep.renewed),
         *(f"cover repaired: {text}" for text in result.repaired),
         *(f"UNCOVERED: {text}" for text in result.uncovered),
     )

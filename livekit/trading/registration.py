@@ -7,6 +7,9 @@ a later change of either can be seen. Nothing is created unless every check has 
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -18,7 +21,7 @@ from livekit.backtest.manifest import write_manifest
 from livekit.broker import AlpacaClient
 from livekit.clock import Clock
 from livekit.config import LiveConfig, Profile
-from livekit.errors import StateUnusable, UnknownParameter, UsageError
+from livekit.errors import LivekitError, StateUnusable, UnknownParameter, UsageError
 from livekit.model import Account, VenuePosition
 from livekit.sessions import calendar_version, session_of
 from livekit.state import StateDB
@@ -55,6 +58,23 @@ def register_profile(profile: Profile, client: AlpacaClient, clock: Clock) -> No
     profile.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_manifest(profile, clock)
     _create_database(profile, account, positions, clock)
+
+
+@contextmanager
+def undone_on_refusal(home: Path) -> Iterator[None]:
+    """Remove what a refused registration has begun in ``home``; what was there before stays."""
+    kept = {path for path in (home, *home.parents) if path.exists()}
+    kept |= set(home.iterdir()) if home.is_dir() else set()
+    try:
+        yield
+    except (LivekitError, OSError):
+        begun = set(home.iterdir()) - kept if home.is_dir() else set()
+        for path in begun:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for folder in (home, *home.parents):
+            if folder not in kept and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
 
 
 def check_account(account: Account, config: LiveConfig) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from livekit.broker.venue.ledger import read_ledger
 from livekit.errors import BooksDiffer, LockHeld, UnknownParameter, UsageError
 from livekit.model import CAPACITY_FULL, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK
 from livekit.sessions import sessions_between
 from livekit.trading.opening import sole_runner
 from livekit.trading.switch import kill, rearm
+from livekit.trading.upkeep import keep_up
 from tests.trading.world import FIRST, world
 
 MONDAY, TUESDAY, WEDNESDAY = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 8)
@@ -228,3 +230,61 @@ def test_choices_that_only_a_backtest_can_make_are_refused_at_registration(
     ):
         pass
     assert not (tmp_path / "world" / "state.db").exists()
+
+
+def test_before_a_split_the_leg_becomes_a_simple_stop_which_the_venue_adjusts(
+    tmp_path: Path,
+) -> None:
+    """2 for 1 on Wednesday: 200 shares with a stop at 45 become 400 with a stop at 22.50.
+
+    Wednesday opens at 20.00, below the stop: everything is sold there, less 0.5 %: 19.90. On the
+    basis of Monday that is 39.80, so the loss is 200 × (39.80 − 50) = −2,040.
+    """
+    bars = {("ABC", WEDNESDAY): (20.0, 20.0, 20.0, 20.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", WEDNESDAY): 2.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        tuesday = w.trade(TUESDAY)
+        assert "stop placed anew: ABC" in tuesday.phases[2].lines
+        stops = w.db.get_orders(ticker="ABC", intent="stop")
+        assert [item.client_order_id for item in stops][1:] == ["20200107_ABC_stop_sell"]
+        assert w.trade(WEDNESDAY).exit_code == 0
+        (position,) = w.db.get_positions()
+        assert (position.status, position.exit_reason) == ("closed", PROTECTIVE_STOP)
+        assert (position.exit_price, position.pnl) == (Decimal("39.8"), Decimal("-2040.00"))
+
+
+def test_a_split_while_nobody_ran_in_the_morning_still_finds_every_share_covered(
+    tmp_path: Path,
+) -> None:
+    """The simple stop placed on Tuesday holds through Wednesday's split without any run of ours."""
+    bars = {("ABC", WEDNESDAY): (25.0, 25.0, 25.0, 25.0)}
+    thursday = date(2020, 1, 9)
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", WEDNESDAY): 2.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        w.trade(TUESDAY)
+        assert w.trade(thursday).exit_code == 0
+        assert w.held("ABC") == w.live_sells("ABC") == 400
+        worst = max((item.seconds for item in read_ledger(w.profile.venue_db).uncovered), default=0)
+        assert worst <= 10.0
+
+
+def test_a_stop_about_to_age_out_is_placed_anew(tmp_path: Path) -> None:
+    """Alpaca cancels after 90 days: the leg of Monday 6 January dies on 5 April.
+
+    On Thursday 26 March its last ten days have begun, on Wednesday the 25th they have not.
+    """
+    with world(tmp_path, {"ABC": 50.0}, last=date(2020, 3, 31)) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        (leg,) = w.bought("ABC")[0].legs
+        assert leg.expires_at is not None
+        assert leg.expires_at.date() == date(2020, 4, 5)
+        w.go_to(date(2020, 3, 25), "protect")
+        assert keep_up(w.desk, date(2020, 3, 25)).renewed == ()
+        thursday = w.phase(date(2020, 3, 26), "protect")
+        assert "stop placed anew: ABC" in thursday.lines
+        (stop,) = [item for item in w.db.get_orders(ticker="ABC", intent="stop", working_only=True)]
+        assert stop.client_order_id == "20200326_ABC_stop_sell"
+        assert w.held("ABC") == w.live_sells("ABC") == 200

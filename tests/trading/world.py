@@ -46,12 +46,13 @@ def market_file(
     prices: Mapping[str, float],
     bars: Mapping[tuple[str, date], Ohlc | None] | None = None,
     splits: Mapping[tuple[str, date], float] | None = None,
+    last: date = LAST,
 ) -> Path:
     """Daily bars of flat prices, except where ``bars`` says otherwise (None: no bar)."""
     rows = []
     for ticker, price in prices.items():
         level = price
-        for session in sessions_between(HISTORY_START, LAST):
+        for session in sessions_between(HISTORY_START, last):
             given = (bars or {}).get((ticker, session), (level, level, level, level))
             if given is None:
                 continue
@@ -200,10 +201,11 @@ def world(
     *,
     splits: Mapping[tuple[str, date], float] | None = None,
     fill_model: str = "parity",
+    last: date = LAST,
     **trading: Any,
 ) -> Iterator[World]:
     """A world with one registered profile; ``trading`` are parameters of `LiveConfig`."""
-    market = market_file(folder / "market.parquet", {"AAPL": 100.0, **prices}, bars, splits)
+    market = market_file(folder / "market.parquet", {"AAPL": 100.0, **prices}, bars, splits, last)
     config = LiveConfig(**({"fmp_lookback_days": 520, "max_positions": 3} | trading))
     profile = Profile(
         venue="simulated",
