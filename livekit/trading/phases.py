@@ -12,11 +12,13 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from livekit.clock import sleep_until
-from livekit.errors import BooksDiffer, LivekitError, PlanRefused
+from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered
+from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
 from livekit.sessions import close_instant, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
+from livekit.trading.doctor import diagnose
 from livekit.trading.executor import Execution, execute_plan
 from livekit.trading.holdings import recent_bars
 from livekit.trading.plans import canonical_json, plan_from_body
@@ -92,9 +94,10 @@ def last_instant(phase: str, session: date) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Reconciliation's result: open breaks, the twins' steps, the broker's equity point."""
+    """Reconciliation's result: open breaks, broken invariants, the twins' steps, equity."""
 
     breaks: tuple[Break, ...]
+    violations: tuple[Violation, ...]
     protection: Protection
     twins: tuple[TwinStep, ...]
     equity_usd: Decimal
@@ -252,17 +255,23 @@ def _protect(desk: Desk, session: date) -> PhaseOutcome:
 def _reconciliation(desk: Desk, session: date) -> PhaseOutcome:
     protection = protect(desk)
     breaks = reconcile(desk, session)
+    diagnosis = diagnose(desk)
     twins = settle_twins(desk, session)
     equity = _save_broker_equity(desk, session)
-    result = Reconciled(breaks, protection, twins, equity)
+    result = Reconciled(breaks, diagnosis.violations, protection, twins, equity)
     lines = (
         f"{len(breaks)} breaks, broker equity {equity:.2f} USD",
         *(f"break: {item.kind} {item.ticker or ''}: {item.facts}" for item in breaks),
+        *(f"broken: {item}" for item in diagnosis.violations),
         *(f"UNCOVERED: {text}" for text in protection.uncovered),
         *(_twin_line(step) for step in twins),
     )
-    code = 7 if protection.uncovered else BooksDiffer.exit_code if breaks else 0
-    return PhaseOutcome(RECONCILIATION, session, code, lines, reconciled=result)
+    codes = [
+        SharesUncovered.exit_code if protection.uncovered else 0,
+        BooksDiffer.exit_code if breaks else 0,
+        diagnosis.exit_code if diagnosis.violations else 0,
+    ]
+    return PhaseOutcome(RECONCILIATION, session, worst_exit_code(codes), lines, reconciled=result)
 
 
 def _twin_line(step: TwinStep) -> str:

@@ -7,7 +7,7 @@ the database is closed as the operating system would close it, and the venue liv
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,7 @@ from livekit.config import Profile
 from livekit.prices.alpaca_source import AlpacaPriceSource
 from livekit.state import StateDB
 from livekit.trading.desk import Desk
+from livekit.trading.doctor import diagnose
 from livekit.workbench.daily import run_daily
 from tests.trading.world import Lossy, world
 
@@ -116,9 +117,7 @@ def desk_of(profile: Profile, venue: VenueHandle, db: StateDB, wire: Lossy) -> D
     return Desk(profile, db, client, AlpacaPriceSource(client, venue.clock), venue.clock)
 
 
-def run_until_quiet(
-    profile: Profile, cut: Cut | None, inspect: Callable[[Desk], None] = lambda desk: None
-) -> Scissors:
+def run_until_quiet(profile: Profile, cut: Cut | None) -> Scissors:
     """Run Tuesday, dying at ``cut``, then start again until the day is done."""
     scissors = Scissors(cut)
     with in_process_venue(profile) as venue:
@@ -127,8 +126,8 @@ def run_until_quiet(
                 with _opened(profile, scissors) as db:
                     desk = desk_of(profile, venue, db, CuttingWire(venue.transport, scissors))
                     report = run_daily(desk, TUESDAY)
-                    inspect(desk)
                     assert report.exit_code == 0, [item for item in report.phases if item.exit_code]
+                    assert diagnose(desk).violations == ()
                     return scissors
             except Crash:
                 continue

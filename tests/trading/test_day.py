@@ -285,6 +285,6 @@ def test_a_stop_about_to_age_out_is_placed_anew(tmp_path: Path) -> None:
         assert keep_up(w.desk, date(2020, 3, 25)).renewed == ()
         thursday = w.phase(date(2020, 3, 26), "protect")
         assert "stop placed anew: ABC" in thursday.lines
-        (stop,) = [item for item in w.db.get_orders(ticker="ABC", intent="stop", working_only=True)]
+        (stop,) = w.db.get_orders(ticker="ABC", intent="stop", working_only=True)
         assert stop.client_order_id == "20200326_ABC_stop_sell"
         assert w.held("ABC") == w.live_sells("ABC") == 200

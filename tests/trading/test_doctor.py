@@ -1,0 +1,110 @@
+"""The doctor on healthy books, and on books and a broker damaged in different ways."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from livekit.trading.doctor import diagnose
+from tests.trading.world import World, world
+
+MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> Iterator[World]:
+    """Two positions held over Monday's night, one closed by its stop."""
+    bars = {("CCC", MONDAY): (50.0, 50.0, 44.0, 46.0)}
+    prices = dict.fromkeys(["AAA", "BBB", "CCC"], 50.0)
+    with world(tmp_path, prices, bars) as w:
+        w.report(MONDAY, ("AAA", 80.0, 50.0), ("BBB", 75.0, 50.0), ("CCC", 70.0, 50.0))
+        assert w.trade(MONDAY).exit_code == 0
+        yield w
+
+
+def tamper(w: World, statement: str) -> None:
+    with closing(sqlite3.connect(w.profile.state_db)) as raw, raw:
+        raw.execute("DROP TRIGGER IF EXISTS fills_no_update")
+        raw.execute(statement)
+
+
+def found(w: World) -> set[str]:
+    return {item.invariant.split()[0] for item in diagnose(w.desk).violations}
+
+
+def test_healthy_books_break_nothing(healthy: World) -> None:
+    diagnosis = diagnose(healthy.desk)
+    assert diagnosis.violations == ()
+    assert diagnosis.exit_code == 0
+    assert len(diagnosis.checks) == 12
+
+
+def test_the_kill_switch_is_said_though_nothing_is_broken(healthy: World) -> None:
+    healthy.db.set_kill_switch(True, reason="drill", who="test", at=healthy.desk.clock.now())
+    assert diagnose(healthy.desk).exit_code == 3
+
+
+def test_a_stop_lost_at_the_broker_is_a_gap_in_cover(healthy: World) -> None:
+    (position,) = [item for item in healthy.db.get_open_positions() if item.ticker == "AAA"]
+    healthy.desk.client.cancel_order(position.stop_order_id)
+    assert found(healthy) == {"I08"}
+    assert diagnose(healthy.desk).exit_code == 7
+
+
+def test_a_manual_sale_leaves_the_book_with_too_much(healthy: World) -> None:
+    healthy.go_to(TUESDAY, "protect")
+    (position,) = [item for item in healthy.db.get_open_positions() if item.ticker == "AAA"]
+    healthy.desk.client.cancel_order(position.stop_order_id)
+    healthy.desk.client.place_order("AAA", 50, "sell", client_order_id="by-hand")
+    healthy.desk.clock.sleep(1.0)
+    assert {"I06", "I08"} <= found(healthy)
+
+
+def test_an_order_of_our_form_without_an_intent_is_found(healthy: World) -> None:
+    healthy.desk.client.place_order("CCC", 5, "buy", client_order_id="20200107_CCC_entry_buy")
+    assert found(healthy) == {"I02"}
+    assert diagnose(healthy.desk).exit_code == 4
+
+
+def test_a_position_whose_share_count_was_edited_is_found(healthy: World) -> None:
+    tamper(healthy, "UPDATE positions SET actual_shares = 250 WHERE ticker = 'AAA'")
+    assert {"I06"} <= found(healthy)
+
+
+def test_a_profit_that_the_fills_did_not_earn_is_found(healthy: World) -> None:
+    tamper(healthy, "UPDATE positions SET pnl = '99.00' WHERE ticker = 'CCC'")
+    assert found(healthy) == {"I26"}
+
+
+def test_a_stop_price_that_was_edited_is_found(healthy: World) -> None:
+    tamper(healthy, "UPDATE positions SET stop_price = '30' WHERE ticker = 'BBB'")
+    (first, second) = diagnose(healthy.desk).violations
+    assert {first.invariant, second.invariant} == {"I09 stop price"}
+    assert "due is 45" in first.facts
+    assert Decimal(45) == healthy.db.get_open_positions()[0].stop_price
+
+
+def test_a_second_filled_entry_of_the_same_day_is_found(healthy: World) -> None:
+    tamper(
+        healthy,
+        "UPDATE orders SET client_order_id = client_order_id, ticker = 'AAA' "
+        "WHERE intent = 'entry' AND ticker = 'BBB'",
+    )
+    assert {"I01", "I04"} <= found(healthy)
+
+
+def test_a_purchase_that_nobody_approved_is_found(healthy: World) -> None:
+    tamper(healthy, "UPDATE plans SET status = 'superseded' WHERE strategy = 'ema_p10'")
+    assert found(healthy) == {"I14"}
+
+
+def test_the_doctor_sends_and_stores_nothing(healthy: World) -> None:
+    before = [(item.client_order_id, item.status) for item in healthy.db.get_orders()]
+    healthy.wire.sent.clear()
+    diagnose(healthy.desk)
+    assert {method for method, _ in healthy.wire.sent} == {"GET"}
+    assert [(item.client_order_id, item.status) for item in healthy.db.get_orders()] == before
