@@ -51,6 +51,8 @@ Outputs = Annotated[
         "--outputs", metavar="FOLDER", help="Folder of all profiles, instead of the file's."
     ),
 ]
+Item = Annotated[str, typer.Argument(metavar="ITEM", help="Name of the item, see livekit plan.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,6 +167,80 @@ def audit(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     result = audit_files(profile.venue_db, profile.state_db)
     show_audit(result)
     _end(result.exit_code, audit_trouble(result))
+
+
+@app.command()
+def doctor(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
+    """Check every promise that books and broker can show, and print each with its number.
+
+    Reads only. Exit 0 when all hold, 7 for uncovered shares, 4 for any other, 3 for the switch.
+    """
+    from livekit.config import load_profile
+    from livekit.workbench.operator import diagnose_profile
+    from livekit.workbench.terminal import show_diagnosis
+
+    result = diagnose_profile(load_profile(params, outputs=outputs))
+    show_diagnosis(result)
+    _end(result.exit_code, "; ".join(map(str, result.violations)) or "the kill switch is on")
+
+
+@app.command()
+def plan(params: Params, outputs: Outputs = None) -> None:
+    """Show the present plan: every order, the name to approve it by, and what is allowed."""
+    from livekit.config import load_profile
+    from livekit.workbench.operator import plan_lines
+    from livekit.workbench.terminal import show_plan_lines
+
+    show_plan_lines(*plan_lines(load_profile(params, outputs=outputs)))
+
+
+@app.command()
+def approve(
+    item: Item,
+    params: Params,
+    quantity: Annotated[
+        int | None, typer.Option(metavar="SHARES", help="At most so many; default: as planned.")
+    ] = None,
+    reason: Reason = "",
+    outputs: Outputs = None,
+) -> None:
+    """Allow one item of the present plan, wholly or up to a quantity, until the cut-off."""
+    from livekit.config import load_profile
+    from livekit.workbench.operator import decide_item
+
+    profile = load_profile(params, outputs=outputs)
+    decide_item(profile, item, "approve", quantity=quantity, reason=reason)
+    print(f"approved {item}")
+
+
+@app.command()
+def reject(item: Item, params: Params, reason: Reason = "", outputs: Outputs = None) -> None:
+    """Refuse one item of the present plan."""
+    from livekit.config import load_profile
+    from livekit.workbench.operator import decide_item
+
+    decide_item(load_profile(params, outputs=outputs), item, "reject", reason=reason)
+    print(f"rejected {item}")
+
+
+@app.command()
+def kill(params: Params, reason: Reason, outputs: Outputs = None) -> None:
+    """Switch on the kill switch: nothing is sent any more but what keeps shares covered."""
+    from livekit.config import load_profile
+    from livekit.workbench.operator import switch_on
+
+    switch_on(load_profile(params, outputs=outputs), reason)
+    print("kill switch is on")
+
+
+@app.command()
+def rearm(params: Params, reason: Reason, outputs: Outputs = None) -> None:
+    """Switch the kill switch off; refused unless a reconciliation finds no difference."""
+    from livekit.config import load_profile
+    from livekit.workbench.operator import switch_off
+
+    switch_off(load_profile(params, outputs=outputs), reason)
+    print("kill switch is off")
 
 
 @app.command()

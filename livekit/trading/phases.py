@@ -15,7 +15,7 @@ from livekit.clock import sleep_until
 from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered
 from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
-from livekit.sessions import close_instant, open_instant
+from livekit.sessions import close_instant, next_session, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
@@ -84,12 +84,20 @@ def wait_until_due(desk: Desk, phase: str, session: date) -> None:
         sleep_until(desk.clock, due_instant(phase, session))
 
 
-def last_instant(phase: str, session: date) -> datetime | None:
-    """After this instant a phase of the session is missed; None when it can be made up later."""
-    closes = close_instant(session)
-    return {SIGNALS: closes - PROTECT_LEAD, EXECUTION: closes - PROTECT_LEAD, PROTECT: closes}.get(
-        phase
-    )
+def last_instant(phase: str, session: date) -> datetime:
+    """From this instant on a phase of the session is missed.
+
+    After the next open the broker's books are those of another session; the next reconciliation
+    settles what this one did not.
+    """
+    closes, opens_next = close_instant(session), open_instant(next_session(session))
+    return {
+        SIGNALS: closes - PROTECT_LEAD,
+        EXECUTION: closes - PROTECT_LEAD,
+        PROTECT: closes,
+        RECONCILIATION: opens_next,
+        COMPARISON: opens_next,
+    }[phase]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 ==============  ==================================================================================
 `series`        prices, indicators and curves brought on the basis that a chart shows
-`charts`        plotly figures from values
+`charts`        charts from values, in plotly's terms
 `tables`        a table as HTML and as plain text, untrusted text always as text
 `day_tables`    the tables of a day, `distances` those of one position
-`show`          shows tables and figures in a notebook
+`show`          shows tables and charts in a notebook
 `day`           what a notebook cell calls
-`run`           one notebook run by papermill, its parameters checked before a kernel starts
+`run`           one notebook run by papermill, its parameters checked before, in one of `kernels`
+`notebook_runs` phases performed as notebooks: recorded, judged, archived
 `page`          an executed notebook as one offline HTML page, with `figures` and `assets`
 `archive`       notebook and page put away for good, with their hashes; `secret_scan` guards it
-`index`         the archive's front page
+`index`         the archive's front page, `front_page` makes it from the run log
 ==============  ==================================================================================
 
 Nothing here decides anything about trading. Values come in, text and files go out, and every text

@@ -1,6 +1,6 @@
-"""Plotly figures from values.
+"""Charts from values, as plotly reads them.
 
-Figures carry no template and no fonts: the archive's script holds one for light and one for dark.
+Charts carry no template and no fonts: the archive's script holds one for light and one for dark.
 What identifies a line is its colour **and** its dash or symbol; the hues are those of Okabe and
 Ito (2008), which people with any colour vision tell apart. Candles are neutral, hollow when the
 close is above the open. Dates are categories, so that weekends and holidays take no room.
@@ -12,10 +12,9 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from livekit.model import DailyBars, FloatArray, WeeklyBars
 from livekit.workbench.series import (
@@ -28,7 +27,10 @@ from livekit.workbench.series import (
     price_view,
 )
 
-__all__ = ["ExitMark", "figure_bundle", "position_chart", "position_figure", "profit_curves"]
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Chart", "ExitMark", "position_chart", "position_figure", "profit_curves"]
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
@@ -40,6 +42,27 @@ GREEN = "#009e73"
 PURPLE = "#b25f96"
 
 CURVE_STYLES = ((BLUE, "solid"), (ORANGE, "dash"), (PURPLE, "dot"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart in plotly's own terms: its traces, and its layout with a description as ``meta``."""
+
+    data: tuple[dict[str, Any], ...]
+    layout: dict[str, Any]
+
+    def figure(self) -> go.Figure:
+        """The chart as plotly's object, which refuses what plotly does not know."""
+        import plotly.graph_objects as go  # noqa: PLC0415 - half a second that a page can spare
+
+        return go.Figure(data=list(self.data), layout={**self.layout, "template": {}})
+
+    def bundle(self) -> dict[str, Any]:
+        """The mimebundle that notebooks and pages read, with the description as its text."""
+        return {
+            PLOTLY_MIME: {"data": list(self.data), "layout": self.layout},
+            "text/plain": str(self.layout.get("meta", "chart")),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +85,7 @@ def position_chart(
     stop_price: float,
     title: str,
     exit: ExitMark | None = None,  # noqa: A002 - the word of the trade
-) -> go.Figure:
+) -> Chart:
     """One position: candles, weekly EMA and low, protective stop, entry and exit.
 
     ``entry_price`` is on the basis of its session, ``stop_price`` on that of the last bar. An
@@ -86,7 +109,7 @@ def position_figure(
     stop_price: float,
     title: str,
     exit_mark: ExitMark | None = None,
-) -> go.Figure:
+) -> Chart:
     """`position_chart` for a view that is already made."""
     traces = [
         _candles(view),
@@ -101,13 +124,7 @@ def position_figure(
         "yaxis": {"hoverformat": f".{view.decimals}f", "side": "right", "automargin": True},
         "meta": _description(view, entry_session, entry_price, stop_price),
     }
-    return _figure([trace for trace in traces if trace], layout)
-
-
-def _figure(traces: list[dict[str, Any]], layout: dict[str, Any]) -> go.Figure:
-    figure = go.Figure(data=traces, layout={**layout, "template": {}})
-    figure.layout.template = None
-    return figure
+    return Chart(tuple(trace for trace in traces if trace), layout)
 
 
 def _layout(title: str, height: int) -> dict[str, Any]:
@@ -230,7 +247,7 @@ def _description(
 
 def profit_curves(
     broker: Curve, primary: Curve, shadow: Curve, *, base_usd: float, title: str
-) -> go.Figure:
+) -> Chart:
     """P&L of broker book, primary twin and shadow twin above, drawdown below.
 
     ``base_usd`` is the capital that drawdowns are a percentage of. Spans of more than 130 sessions
@@ -252,9 +269,8 @@ def profit_curves(
         "yaxis2": _value_axis([0, 0.28], "drawdown, %", ".2f"),
         "meta": _curves_description([curve for curve, _ in styled]),
     }
-    return _figure(
-        [trace for point, style in points for trace in _curve_lines(point, style)], layout
-    )
+    lines = (line for point, style in points for line in _curve_lines(point, style))
+    return Chart(tuple(lines), layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,15 +319,3 @@ def _curves_description(curves: Sequence[Curve]) -> str:
     ends = [f"{curve.name} {float(curve.pnl_usd[-1]):+,.2f} USD" for curve in curves]
     span = f" from {curves[0].sessions[0]} to {curves[0].sessions[-1]}" if curves else ""
     return f"Cumulative P&L and drawdown{span}: {', '.join(ends) or 'no session yet'}."
-
-
-def figure_bundle(figure: go.Figure) -> dict[str, Any]:
-    """The figure as the mimebundle that notebooks and pages read, with its description as text.
-
-    Going through a figure's own representation would import the machinery of every renderer.
-    """
-    value = figure.to_plotly_json()
-    return {
-        PLOTLY_MIME: {"data": value["data"], "layout": value["layout"]},
-        "text/plain": str(value["layout"].get("meta", "chart")),
-    }

@@ -190,7 +190,7 @@ def _standing(
     if phase == SIGNALS and _is_being_executed(desk, session):
         return PhaseReport(phase, "already", 0, ("its plan is being executed",))
     now, last = desk.clock.now(), last_instant(phase, session)
-    if last is not None and now >= last:
+    if now >= last:
         return PhaseReport(phase, "missed", 0, (f"its time ended at {last.isoformat()}",))
     due = due_instant(phase, session)
     if desk.profile.venue != "simulated" and now < due:

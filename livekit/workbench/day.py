@@ -20,7 +20,7 @@ import numpy as np
 from livekit.clock import sleep_until
 from livekit.errors import RunIncomplete
 from livekit.model import ClosedTrade, DailyBars, Plan, PlannedOrder, Position, VenueOrder
-from livekit.sessions import parse_session
+from livekit.sessions import next_session, parse_session
 from livekit.state import EquityPoint, StateDB
 from livekit.strategy.weekly_bars import aggregate_daily_to_weekly, indicator
 from livekit.trading.approvals import approval_item
@@ -54,7 +54,12 @@ from livekit.workbench.show import (
     show_settlement,
 )
 
-__all__ = ["Day", "open_day"]
+__all__ = ["Day", "open_day", "warm_up"]
+
+
+def warm_up() -> None:
+    """Load what every day needs, so that a kernel has it before its notebook begins."""
+    next_session(date(2000, 1, 3))  # the first question makes the calendar
 
 
 def open_day(state_db: str, session: str, phase: str, run_id: int = 0) -> Day:

@@ -34,7 +34,7 @@ from livekit.strategy.rules import protective_stop_price, round_cents
 from livekit.trading.opening import Link, desk_on, open_link
 from livekit.trading.phases import BROKER, worst_exit_code
 from livekit.trading.record import evidence_so_far
-from livekit.trading.registration import register_profile
+from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.audit import Audit, audit_files, digest
 from livekit.workbench.daily import DailyReport, Performer, perform_recorded, run_daily
 
@@ -128,9 +128,10 @@ def run_demo(
     first = _first_session(profile)
     prices = ParquetPriceSource(profile.prices)
     _clear(profile)
-    with open_link(profile) as link:
-        register_profile(profile, link.client, link.clock)
-    write_demo_reports(profile.reports_dir, prices, demo_earnings_path(), first, last)
+    with undone_on_refusal(profile.home):
+        with open_link(profile) as link:
+            register_profile(profile, link.client, link.clock)
+        write_demo_reports(profile.reports_dir, prices, demo_earnings_path(), first, last)
     simulated = _simulate(profile, prices, first, last)
     telling = _telling_sessions(simulated, last) if notebooks else ()
     sessions = sessions_between(first, last)
@@ -188,11 +189,14 @@ def _clear(profile: Profile) -> None:
             entry.unlink()
 
 
-def _simulate(profile: Profile, prices: PriceSource, first: date, last: date) -> BacktestResult:
+def _simulate(
+    profile: Profile, prices: ParquetPriceSource, first: date, last: date
+) -> BacktestResult:
     """What the portfolio simulator makes of the very reports that will be traded."""
     reports = [parse_report(path) for path in sorted(profile.reports_dir.iterdir())]
     candidates = [item for report in reports for item in report.candidates]
-    history = prices.daily_bars([item.ticker for item in candidates], date(2000, 1, 3), last)
+    tickers = [item.ticker for item in candidates] or prices.tickers[:1]  # it wants some history
+    history = prices.daily_bars(tickers, date(2000, 1, 3), last)
     simulator = PortfolioSimulator(profile.trading, profile.trading.primary_strategy)
     return simulator.run(history, candidates, first=first, last=last)
 

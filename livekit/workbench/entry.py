@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from livekit.config import Profile
-from livekit.errors import LivekitError, ManifestMismatch, StateUnusable, UnknownParameter
+from livekit.errors import ManifestMismatch, StateUnusable, UnknownParameter
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
 from livekit.trading.opening import desk_on, open_link, registered_profile, sole_writer
 from livekit.trading.phases import PHASES
-from livekit.trading.registration import register_profile
+from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
 from livekit.workbench.demo import LAST_SESSION
 from livekit.workbench.notebook_runs import notebook_performer
@@ -31,7 +28,7 @@ def register(profile: Profile) -> None:
     """
     if profile.state_db.exists():
         raise StateUnusable(profile.state_db, "exists already")
-    with _undone_on_refusal(profile.home):
+    with undone_on_refusal(profile.home):
         with open_link(profile) as link:
             register_profile(profile, link.client, link.clock)
         first = profile.first_session
@@ -39,23 +36,6 @@ def register(profile: Profile) -> None:
         if packaged and first is not None and not profile.reports_dir.exists():
             prices, earnings = ParquetPriceSource(), demo_earnings_path()
             write_demo_reports(profile.reports_dir, prices, earnings, first, LAST_SESSION)
-
-
-@contextmanager
-def _undone_on_refusal(home: Path) -> Iterator[None]:
-    """Remove the files and folders that were not there before, when the registration is refused."""
-    kept = {path for path in (home, *home.parents) if path.exists()}
-    kept |= set(home.iterdir()) if home.exists() else set()
-    try:
-        yield
-    except (LivekitError, OSError):
-        begun = set(home.iterdir()) - kept if home.is_dir() else set()
-        for path in begun:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for folder in (home, *home.parents):
-            if folder not in kept and folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-        raise
 
 
 def _require_registered(profile: Profile) -> None:

@@ -1,15 +1,15 @@
-"""Phases performed as notebooks: run by papermill, judged by the run record, archived either way."""
+"""Phases performed as notebooks: run by papermill, judged by the run record, always archived."""
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import weakref
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+
+from jupyter_client.kernelspec import NoSuchKernel
 
 from livekit.broker.venue.session import KEY_VARIABLES
 from livekit.config import Profile, resolve_credentials
@@ -28,6 +28,7 @@ from livekit.trading.phases import (
 from livekit.workbench.archive import ArchivedRun, seal
 from livekit.workbench.daily import FAILED, Performer, perform_recorded, start_record
 from livekit.workbench.front_page import RUNNING, renew_front_page
+from livekit.workbench.kernels import Kernel
 from livekit.workbench.page import PageHeader
 from livekit.workbench.run import NotebookOutcome, run_notebook
 from livekit.workbench.secret_scan import require_no_secret
@@ -40,6 +41,8 @@ NOTEBOOKS = {
     RECONCILIATION: "03_reconciliation.ipynb",
     COMPARISON: "04_comparison.ipynb",
 }
+LAST_NOTEBOOK = COMPARISON
+PRELOAD = "from livekit.workbench.day import warm_up; warm_up()"
 MESSAGE_LENGTH = 2000
 
 
@@ -76,13 +79,21 @@ def known_secrets(profile: Profile, link: Link) -> tuple[str, ...]:
     return (*given, *own)
 
 
-@dataclass(frozen=True, slots=True)
 class _Runner:
-    """Runs a phase's notebook in a kernel that gets ``environment``, and archives it."""
+    """Runs a phase's notebook in a kernel that gets ``environment``, and archives it.
 
-    notebooks: Path
-    environment: Mapping[str, str] = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    At a simulated venue, where no time passes between the phases, the kernel of the next phase
+    is started while this one is busy.
+    """
+
+    def __init__(
+        self, notebooks: Path, environment: Mapping[str, str], secrets: tuple[str, ...]
+    ) -> None:
+        self._notebooks = notebooks
+        self._environment = environment
+        self._secrets = secrets
+        self._ahead: list[Kernel] = []
+        weakref.finalize(self, _end_all, self._ahead)
 
     def perform(self, desk: Desk, phase: str, session: date) -> PhaseOutcome:
         run_id = start_record(desk, phase, session)
@@ -96,18 +107,25 @@ class _Runner:
 
     def _ended(self, desk: Desk, run_id: int, executed: Path) -> NotebookOutcome:
         run = _run(desk.db, run_id)
-        parameters = {
-            "state_db": str(desk.profile.state_db),
-            "session": run.session.isoformat(),
-            "run_id": run_id,
-        }
         try:
-            with _environment(self.environment):
+            with self._ahead.pop() if self._ahead else self._start_kernel() as kernel:
+                if desk.profile.venue == "simulated" and run.phase != LAST_NOTEBOOK:
+                    self._ahead.append(self._start_kernel())
                 return run_notebook(
-                    self.notebooks / NOTEBOOKS[run.phase], parameters, output=executed
+                    self._notebooks / NOTEBOOKS[run.phase],
+                    {
+                        "state_db": str(desk.profile.state_db),
+                        "session": run.session.isoformat(),
+                        "run_id": run_id,
+                    },
+                    output=executed,
+                    kernel=kernel,
                 )
-        except LivekitError as error:
-            return NotebookOutcome("failed", type(error).__name__, error.operator_line(), 0.0)
+        except (LivekitError, NoSuchKernel, OSError) as error:
+            return NotebookOutcome("failed", type(error).__name__, str(error), 0.0)
+
+    def _start_kernel(self) -> Kernel:
+        return Kernel(self._environment, preload=(PRELOAD,))
 
     def _judge(self, desk: Desk, run_id: int, ended: NotebookOutcome) -> None:
         """Keep what the run's record says; without one it failed, whatever papermill says."""
@@ -119,7 +137,7 @@ class _Runner:
 
     def _harmless(self, text: str) -> str:
         try:
-            require_no_secret(self.secrets, {"error": text})
+            require_no_secret(self._secrets, {"error": text})
         except SecretExposed:
             return "an error whose text holds a secret"
         return text
@@ -127,10 +145,10 @@ class _Runner:
     def _archive(self, desk: Desk, run_id: int, executed: Path) -> None:
         """Archive notebook and page; a run whose output holds a secret is not written anywhere."""
         run = _run(desk.db, run_id)
-        shown = executed if executed.exists() else self.notebooks / NOTEBOOKS[run.phase]
+        shown = executed if executed.exists() else self._notebooks / NOTEBOOKS[run.phase]
         try:
             archived = seal(
-                desk.profile.archive_dir, shown, _header(desk, run), secrets=self.secrets
+                desk.profile.archive_dir, shown, _header(desk, run), secrets=self._secrets
             )
         except SecretExposed as error:
             _fail(desk, run_id, "secret", str(error), lines=(str(error),))
@@ -140,19 +158,9 @@ class _Runner:
             _note_archived(desk, run, archived)
 
 
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Give children these variables for a while; kernels inherit the process's environment."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _end_all(kernels: list[Kernel]) -> None:
+    while kernels:
+        kernels.pop().end()
 
 
 def _run(db: StateDB, run_id: int) -> Run:
@@ -160,14 +168,10 @@ def _run(db: StateDB, run_id: int) -> Run:
 
 
 def _lines(run: Run) -> tuple[str, ...]:
-    """What a run reported, one line a fact; of a run without a record, why it failed."""
-    recorded = json.loads(run.record_json)["lines"] if run.record_json else ()
-    failed_later = run.status == FAILED and run.message not in _message(recorded)
-    return (*((run.message,) if failed_later else ()), *recorded)
-
-
-def _message(lines: Sequence[str]) -> str:
-    return "; ".join(lines)
+    """What a run reported, one line a fact; first of all why it failed, if that is not among it."""
+    recorded = tuple(json.loads(run.record_json)["lines"]) if run.record_json else ()
+    told = run.message == "; ".join(recorded)[:MESSAGE_LENGTH]
+    return recorded if told else (run.message, *recorded)
 
 
 def _fail(

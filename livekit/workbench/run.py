@@ -1,8 +1,7 @@
 """One notebook, run by papermill in a kernel of its own.
 
 Parameters are compared with the notebook's tagged cell before a kernel starts: an unknown name, a
-wrong type or a missing value stops the run. The kernel talks over Unix sockets in a folder that
-only this user can enter, never over TCP.
+wrong type or a missing value stops the run.
 
 The outcome says what could be seen from outside. It is **not** proof of completion: papermill
 reports some dead kernels and early exits as success, so whoever starts a run also asks the run
@@ -13,10 +12,9 @@ from __future__ import annotations
 
 import ast
 import math
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,9 +23,9 @@ import papermill
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from livekit.errors import BadInput, UnknownParameter
+from livekit.workbench.kernels import Kernel
 
 __all__ = [
     "NotebookOutcome",
@@ -38,8 +36,6 @@ __all__ = [
 ]
 
 ParameterValue = str | int | float | bool
-
-SOCKET_PATH_BYTES = 90  # Unix allows 107 bytes; the kernel appends the number of the socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +165,25 @@ def run_notebook(
     parameters: Mapping[str, ParameterValue],
     *,
     output: Path,
+    kernel: Kernel | None = None,
     cell_timeout_s: int = 1800,
     start_timeout_s: int = 60,
-    cwd: Path | None = None,
 ) -> NotebookOutcome:
     """Run ``notebook`` and write the executed copy to ``output``, as far as it came.
 
-    The kernel inherits this process's environment and, unless ``cwd`` is given, its working folder.
-    Wrong parameters raise before anything is started (`UnknownParameter`, `BadInput`); whatever
-    goes wrong afterwards is told by the outcome.
+    ``kernel`` has been started for this run, and is ended by it; without one a kernel is started
+    that inherits this process's environment and working folder. Wrong parameters raise before
+    any cell is executed (`UnknownParameter`, `BadInput`); whatever goes wrong afterwards is told
+    by the outcome.
     """
-    resolved = resolve_parameters(notebook, parameters)
-    started = time.monotonic()
-    name, text = "", ""
-    try:
-        with _private_sockets() as sockets:
+    with ExitStack() as started:
+        if kernel is not None:
+            started.enter_context(kernel)
+        resolved = resolve_parameters(notebook, parameters)
+        begun = time.monotonic()
+        name, text = "", ""
+        try:
+            used = kernel or started.enter_context(Kernel())
             executed = papermill.execute_notebook(
                 _literal_path(notebook),
                 _literal_path(output),
@@ -191,15 +191,16 @@ def run_notebook(
                 progress_bar=False,
                 execution_timeout=cell_timeout_s,
                 start_timeout=start_timeout_s,
-                cwd=cwd,
-                config=_kernel_config(sockets),
+                km=used.manager,
             )
-        name, text = _early_end(executed)
-    except PapermillExecutionError as error:
-        name, text = str(error.ename), str(error.evalue)
-    except (CellTimeoutError, DeadKernelError, NoSuchKernel, RuntimeError, OSError) as error:
-        name, text = type(error).__name__, _first_line(error)
-    seconds = time.monotonic() - started
+            name, text = _early_end(executed)
+        except PapermillExecutionError as error:
+            name, text = str(error.ename), str(error.evalue)
+        except DeadKernelError as error:
+            name, text = "DeadKernelError", f"{_first_line(error)} {used.last_words}".strip()
+        except (CellTimeoutError, NoSuchKernel, RuntimeError, OSError) as error:
+            name, text = type(error).__name__, _first_line(error)
+    seconds = time.monotonic() - begun
     return NotebookOutcome("failed" if name else "completed", name, text, seconds)
 
 
@@ -217,21 +218,3 @@ def _early_end(executed: Any) -> tuple[str, str]:
         if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None:
             return "RunIncomplete", f"cell {number} was not run"
     return "", ""
-
-
-@contextmanager
-def _private_sockets() -> Iterator[Path]:
-    """A folder (0700) for the kernel's sockets, on a path short enough for Unix sockets."""
-    base = Path(tempfile.gettempdir())
-    if len(bytes(base)) > SOCKET_PATH_BYTES - len("/livekit-12345678/k.json"):
-        base = Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
-    with tempfile.TemporaryDirectory(prefix="livekit-", dir=base) as folder:
-        yield Path(folder)
-
-
-def _kernel_config(sockets: Path) -> Config:
-    config = Config()
-    config.KernelManager.transport = "ipc"
-    config.KernelManager.ip = str(sockets / "k")
-    config.KernelManager.connection_file = str(sockets / "k.json")
-    return config

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
 from IPython.display import publish_display_data
 
 from livekit.model import (
@@ -23,7 +22,7 @@ from livekit.model import (
     Position,
     WeeklyBars,
 )
-from livekit.workbench.charts import figure_bundle, position_figure, profit_curves
+from livekit.workbench.charts import Chart, position_figure, profit_curves
 from livekit.workbench.day_tables import (
     Approval,
     Cover,
@@ -46,10 +45,10 @@ from livekit.workbench.tables import Table, exchange_text, facts_table, to_html,
 __all__ = [
     "PositionView",
     "show_breaks",
+    "show_chart",
     "show_criteria",
     "show_curves",
     "show_facts",
-    "show_figure",
     "show_orders",
     "show_plan",
     "show_positions",
@@ -79,9 +78,9 @@ def show_table(table: Table) -> None:
     publish_display_data({"text/html": to_html(table), "text/plain": to_text(table)})
 
 
-def show_figure(figure: go.Figure) -> None:
-    """Show one figure as its raw plotly value."""
-    publish_display_data(figure_bundle(figure))
+def show_chart(chart: Chart) -> None:
+    """Show one chart as its raw plotly value."""
+    publish_display_data(chart.bundle())
 
 
 def show_facts(caption: str, facts: Iterable[tuple[str, str]]) -> None:
@@ -130,7 +129,7 @@ def _prices(view: PositionView, names: tuple[str, str]) -> PriceView | None:
 def _show_position(position: Position, prices: PriceView) -> None:
     stop = stop_now(position)
     company = position.candidate.company_name
-    figure = position_figure(
+    chart = position_figure(
         prices,
         entry_session=position.entry_date,
         entry_price=float(position.entry_price),
@@ -138,7 +137,7 @@ def _show_position(position: Position, prices: PriceView) -> None:
         title=f"{position.ticker}, {company}" if company else position.ticker,
     )
     rows = position_distance_rows(prices, stop_price=stop, shares=position.shares_now)
-    show_figure(figure)
+    show_chart(chart)
     show_table(distance_table(position.ticker, rows, prices.last_close))
 
 
@@ -160,7 +159,7 @@ def show_settlement(closed: Sequence[ClosedTrade], caption: str) -> None:
 def show_curves(broker: Curve, primary: Curve, shadow: Curve, *, base_usd: float) -> None:
     """Show P&L and drawdown of the three books, and their last values as a table."""
     title = "P&L and drawdown"
-    show_figure(profit_curves(broker, primary, shadow, base_usd=base_usd, title=title))
+    show_chart(profit_curves(broker, primary, shadow, base_usd=base_usd, title=title))
     show_table(curves_table((broker, primary, shadow), base_usd=base_usd))
 
 

@@ -13,22 +13,45 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from livekit.config import Profile
-from livekit.model import END_OF_DATA, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK, ClosedTrade
+from livekit.model import (
+    END_OF_DATA,
+    PROTECTIVE_STOP,
+    ROTATED_OUT,
+    TREND_BREAK,
+    ClosedTrade,
+    Plan,
+)
+from livekit.sessions import exchange_time
 from livekit.state import EquityPoint
+from livekit.trading.doctor import Diagnosis
 from livekit.workbench.audit import COVER_LIMIT_S, Audit
 from livekit.workbench.daily import DailyReport
 from livekit.workbench.demo import DemoResult, Progress
+from livekit.workbench.operator import PlanLine
 
-__all__ = ["audit_trouble", "demo_progress", "show_audit", "show_daily", "show_demo"]
+__all__ = [
+    "audit_trouble",
+    "demo_progress",
+    "show_audit",
+    "show_daily",
+    "show_demo",
+    "show_diagnosis",
+    "show_plan_lines",
+]
 
 Row = tuple[str, str, str]
 
 _REASONS = {
-    TREND_BREAK: "sold on a weekly trend break",
+    TREND_BREAK: "weekly trend break",
     ROTATED_OUT: "rotated out for a better score",
-    PROTECTIVE_STOP: "sold by the protective stop",
-    END_OF_DATA: "still open, marked at the last close",
+    PROTECTIVE_STOP: "protective stop",
+    END_OF_DATA: "still open at the end",
 }
+
+
+def plain_console() -> Console:
+    """A console that prints text as it is: no markup, and ``entry:ABC:`` is no picture."""
+    return Console(emoji=False, markup=False, highlight=False)
 
 
 @contextmanager
@@ -54,7 +77,7 @@ def demo_progress() -> Iterator[Progress]:
 
 def show_demo(result: DemoResult, console: Console | None = None) -> None:
     """Print the summary table, whatever is wrong, and where the archive is."""
-    console = console or Console()
+    console = console or plain_console()
     first, last = result.sessions[0], result.sessions[-1]
     console.print(
         f"\nSIMULATED venue, real prices: {len(result.sessions)} sessions, {first} to {last}",
@@ -65,7 +88,7 @@ def show_demo(result: DemoResult, console: Console | None = None) -> None:
     _show_failures(result, console)
     for text in (
         f"verdict  {result.evidence.state}: {result.evidence.because}",
-        "caution  the stocks were chosen from the index of spring 2021: returns are flattered",
+        "caution  only stocks of the index of spring 2021: returns are flattered",
         f"digest   {result.digest}",
         *_archive_lines(result),
     ):
@@ -93,13 +116,15 @@ def _trade_rows(result: DemoResult) -> list[Row]:
         ended = [item for item in result.trades if item.exit_reason == reason]
         rows.append((f"  {text}", str(len(ended)), _first_of(ended, reason)))
         if reason == PROTECTIVE_STOP:
-            rows.append(("    of these opened below the stop", gapped, _worst_gap(result)))
+            rows.append(("    opened below the stop", gapped, _worst_gap(result)))
     return rows
 
 
 def _first_of(ended: Sequence[ClosedTrade], reason: str) -> str:
-    if not ended or reason == END_OF_DATA:
+    if not ended:
         return ""
+    if reason == END_OF_DATA:
+        return "marked at the last close"
     first = min(ended, key=lambda item: (item.exit_session, item.ticker))
     return f"first {first.ticker} on {first.exit_session}"
 
@@ -108,19 +133,19 @@ def _worst_gap(result: DemoResult) -> str:
     if not result.gapped_stops:
         return ""
     worst = min(result.gapped_stops, key=lambda item: item.trade.exit_price / item.stop_price)
-    trade = worst.trade
-    return f"worst {trade.ticker}: stop {worst.stop_price:.2f}, sold at {trade.exit_price:.2f}"
+    below_pct = (1 - worst.trade.exit_price / worst.stop_price) * 100
+    return f"worst {worst.trade.ticker}: {below_pct:.1f} % below it"
 
 
 def _profit_rows(result: DemoResult) -> list[Row]:
     config = result.profile.trading
     names = {
-        config.primary_strategy: f"twin {config.primary_strategy} (primary, on official bars)",
-        config.shadow_strategy: f"twin {config.shadow_strategy} (shadow, never sent)",
+        config.primary_strategy: f"twin {config.primary_strategy}, on official bars",
+        config.shadow_strategy: f"shadow {config.shadow_strategy}, never sent",
     }
     return [
         (
-            f"profit of {names.get(point.book, 'the broker account')}",
+            names.get(point.book, f"account that trades {config.primary_strategy}"),
             f"{_profit_usd(point):+,.0f} USD",
             f"{_profit_usd(point) / config.base_capital_usd * 100:+.1f} % of base capital",
         )
@@ -142,9 +167,9 @@ def _check_rows(result: DemoResult) -> list[Row]:
             _mark(good=not unlike) if compared else "expected: fills as on paper",
         ),
         (
-            f"differences between the books ({audit.fills} fills)",
+            "differences between the books",
             str(len(audit.differences)),
-            _mark(good=not audit.differences),
+            f"{_mark(good=not audit.differences)}, fills in the venue's: {audit.fills}",
         ),
         (
             "longest time without cover",
@@ -183,7 +208,7 @@ def _archive_lines(result: DemoResult) -> list[str]:
 
 def show_daily(report: DailyReport, profile: Profile, console: Console | None = None) -> None:
     """Print what each phase did, or why it did nothing."""
-    console = console or Console()
+    console = console or plain_console()
     venue = "SIMULATED venue" if profile.venue == "simulated" else f"venue {profile.venue}"
     lines = [f"session {report.session}, profile {profile.name}, {venue}"]
     for phase in report.phases:
@@ -198,7 +223,7 @@ def show_daily(report: DailyReport, profile: Profile, console: Console | None = 
 
 def show_audit(result: Audit, console: Console | None = None) -> None:
     """Print what the two files agree on, and every difference."""
-    console = console or Console()
+    console = console or plain_console()
     console.print(
         f"fills {result.fills}, positions {result.positions}, cash {result.cash_usd:.2f} USD, "
         f"longest without cover {result.worst_uncovered_s:.1f} s",
@@ -232,3 +257,35 @@ def _show_differences(result: Audit, console: Console) -> None:
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def show_diagnosis(result: Diagnosis, console: Console | None = None) -> None:
+    """Print every check with its number, and each violation below it."""
+    console = console or plain_console()
+    for check in result.checks:
+        broken = [item.facts for item in result.violations if item.invariant == check]
+        console.print(f"{'BROKEN' if broken else 'holds '}  {check}", markup=False)
+        for facts in broken:
+            console.print(f"        {facts}", markup=False)
+    state = "on" if result.kill_switch_on else "off"
+    console.print(f"kill switch is {state}", markup=False)
+
+
+def show_plan_lines(plan: Plan, lines: Sequence[PlanLine], console: Console | None = None) -> None:
+    """Print a plan: one line an order, with its item and the shares allowed."""
+    console = console or plain_console()
+    until = exchange_time(plan.expires_at)
+    console.print(
+        f"{plan.strategy} {plan.session}, {plan.status}, plan {plan.sha256[:12]}, "
+        f"decisions until {until:%H:%M} New York",
+        markup=False,
+    )
+    for line in lines:
+        allowed = f"allowed {line.allowed}" if line.needs_approval else "needs no approval"
+        console.print(
+            f"  {line.item}: {line.order.side} {line.order.quantity} {line.order.ticker} "
+            f"({line.order.reason}), {allowed}",
+            markup=False,
+        )
+    if not lines:
+        console.print("  no orders", markup=False)

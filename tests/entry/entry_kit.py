@@ -55,7 +55,8 @@ class Shop:
     """A folder with a market, a parameter file and the profile that it names."""
 
     folder: Path
-    capture: Capture
+    market: Path
+    capture: Capture | None  # None for one that runs no command
 
     @property
     def params(self) -> Path:
@@ -95,7 +96,7 @@ class Shop:
             "venue": "simulated",
             "first_session": FIRST_SESSION,
             "venue_cash_usd": 50000.0,
-            "prices": str(self.folder / "market.parquet"),
+            "prices": str(self.market),
             "trading": {"max_positions": 3, "fmp_lookback_days": 520} | dict(trading or {}),
         }
         self.params.write_text(yaml.safe_dump(content | values))
@@ -138,13 +139,16 @@ class Shop:
         return _words(named, files, options)
 
     def _ended(self, code: int) -> Ended:
+        assert self.capture is not None
         shown = self.capture.readouterr()
         return Ended(code, shown.out, shown.err)
 
     def set_kill_switch(self) -> None:
         """A person switches everything off."""
         with StateDB(self.state_db) as db:
-            db.set_kill_switch(True, reason="drill", who="trader", at=datetime(2020, 1, 6, tzinfo=UTC))
+            db.set_kill_switch(
+                True, reason="drill", who="trader", at=datetime(2020, 1, 6, tzinfo=UTC)
+            )
 
 
 def _words(
@@ -155,16 +159,9 @@ def _words(
     return [*pairs, *map(str, options)]
 
 
-def make_shop(
-    folder: Path,
-    capture: Capture,
-    bars: Mapping[tuple[str, date], Ohlc | None] | None = None,
-) -> Shop:
-    """A shop that is not registered yet; every share of ABC costs 50 USD, of DEF 40 USD."""
-    market_file(folder / "market.parquet", {"AAPL": 100.0, "ABC": 50.0, "DEF": 40.0}, bars)
-    shop = Shop(folder, capture)
-    shop.write_params()
-    return shop
+def little_market(folder: Path) -> Path:
+    """Every share of AAPL costs 100 USD, of ABC 50 USD and of DEF 40 USD, on every session."""
+    return market_file(folder / "market.parquet", {"AAPL": 100.0, "ABC": 50.0, "DEF": 40.0})
 
 
 def environment() -> dict[str, str]:

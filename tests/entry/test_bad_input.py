@@ -104,9 +104,7 @@ def test_the_daily_run_says_which_ticker_was_unknown(shop: Shop) -> None:
         ({"venue": "alpaca"}, "venue"),
     ],
 )
-def test_a_wrong_parameter_is_named(
-    new_shop: Shop, changes: dict[str, object], fact: str
-) -> None:
+def test_a_wrong_parameter_is_named(new_shop: Shop, changes: dict[str, object], fact: str) -> None:
     values = yaml.safe_load(new_shop.params.read_text()) | changes
     new_shop.params.write_text(yaml.safe_dump(values))
     refused(new_shop, new_shop.init, 2, fact)
@@ -258,6 +256,13 @@ def test_a_venue_file_that_is_none_is_refused(shop: Shop) -> None:
     refused(shop, shop.audit, 2, "venue.db")
 
 
+def test_a_venue_file_that_lacks_its_clock_is_refused(shop: Shop) -> None:
+    with closing(sqlite3.connect(shop.venue_db)) as raw, raw:
+        raw.execute("DELETE FROM state WHERE key = 'clock'")
+    refused(shop, lambda: shop.daily(MONDAY), 2, "is not a book of the simulated venue")
+    refused(shop, shop.audit, 2, "is not a book of the simulated venue")
+
+
 def test_a_book_of_another_venue_is_refused(shop: Shop) -> None:
     shop.write_params(seed=2)
     refused(shop, lambda: shop.daily(MONDAY), 2, "its seed is 1", "the profile says 2")
@@ -368,6 +373,16 @@ def test_a_database_that_another_connection_has_locked_is_not_waited_for_in_vain
     changed = [name for name in after if after[name] != before.get(name)]
     assert changed == ["outputs/shop/venue.db"]  # time passed there until the signals were due
     assert shop.daily(MONDAY).code == 0
+
+
+def test_a_venue_file_that_another_connection_has_locked_is_not_written(shop: Shop) -> None:
+    report = shop.report(MONDAY, ("ABC", 80.0, 50.0))
+    before = picture(shop.folder)
+    with held_exclusively(shop.venue_db):
+        ended = shop.generate(report)
+    assert ended.code == 6
+    assert "venue.db" in ended.refusal
+    assert picture(shop.folder) == before
 
 
 # ---------------------------------------------------------------------------------- outputs folder

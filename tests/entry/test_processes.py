@@ -1,7 +1,7 @@
 """The commands as real processes: one account that goes on from one process to the next."""
 
 import json
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,12 +10,10 @@ from tests.entry.entry_kit import (
     MONDAY,
     ROOT,
     TUESDAY,
-    Capture,
     Ended,
     Shop,
     dump,
     held_by_another_process,
-    make_shop,
     picture,
     process,
 )
@@ -26,7 +24,7 @@ def daily(shop: Shop, session: object, *options: str) -> Ended:
     return process(*words, "--session", session, *options, cwd=shop.folder)
 
 
-def registered(shop: Shop) -> None:
+def initialise(shop: Shop) -> None:
     words = ("livekit", "init", "--params", shop.params, "--outputs", shop.outputs)
     ended = process(*words, cwd=shop.folder)
     assert (ended.code, ended.err) == (0, "")
@@ -35,7 +33,7 @@ def registered(shop: Shop) -> None:
 
 def test_each_day_is_a_new_process_on_one_account(new_shop: Shop) -> None:
     """Monday buys 200 ABC; on Tuesday they are still held, covered, and in agreement."""
-    registered(new_shop)
+    initialise(new_shop)
     new_shop.report(MONDAY, ("ABC", 80.0, 50.0))
     monday = daily(new_shop, MONDAY, "--no-notebooks")
     assert (monday.code, monday.err) == (0, "")
@@ -45,7 +43,7 @@ def test_each_day_is_a_new_process_on_one_account(new_shop: Shop) -> None:
     assert "every share is covered" in tuesday.out
     assert "0 breaks" in tuesday.out
     books = dump(new_shop.state_db), dump(new_shop.venue_db)
-    again = daily(new_shop, TUESDAY, "--no-notebooks")
+    again = new_shop.daily(TUESDAY)
     assert (again.code, again.err) == (0, "")
     assert again.out.count(": already, exit 0") == 5
     assert (dump(new_shop.state_db), dump(new_shop.venue_db)) == books
@@ -71,11 +69,18 @@ def test_the_two_modules_are_processes_on_the_same_account(shop: Shop) -> None:
 def test_bad_input_of_real_processes_is_one_line_and_leaves_nothing(new_shop: Shop) -> None:
     """Keys that are missing, a day before ``init``, an option that does not exist."""
     before = picture(new_shop.folder)
-    outputs = ("--outputs", new_shop.outputs)
     paper = ROOT / "params" / "paper.yaml"
-    keyless = process("livekit", "init", "--params", paper, *outputs, cwd=new_shop.folder)
-    early = daily(new_shop, MONDAY)
-    wrong = process("livekit", "demo", "--sede", "2", *outputs, cwd=new_shop.folder)
+    commands = (
+        ("init", "--params", paper),
+        ("daily", "--params", new_shop.params),
+        ("demo", "--sede"),
+    )
+
+    def ended(words: tuple[object, ...]) -> Ended:
+        return process("livekit", *words, "--outputs", new_shop.outputs, cwd=new_shop.folder)
+
+    with ThreadPoolExecutor(len(commands)) as pool:
+        keyless, early, wrong = pool.map(ended, commands)
     assert (keyless.code, early.code, wrong.code) == (2, 2, 2)
     assert "APCA_API_KEY_ID" in keyless.refusal
     assert "does not exist" in early.refusal
@@ -84,10 +89,8 @@ def test_bad_input_of_real_processes_is_one_line_and_leaves_nothing(new_shop: Sh
 
 
 @pytest.mark.slow
-def test_two_days_with_their_notebooks(tmp_path: Path, capsys: Capture) -> None:
+def test_two_days_with_their_notebooks(shop: Shop) -> None:
     """Each phase with a notebook leaves an executed one, a page, and agreeing exit codes."""
-    shop = make_shop(tmp_path, capsys)
-    registered(shop)
     shop.report(MONDAY, ("ABC", 80.0, 50.0))
     for session in (MONDAY, TUESDAY):
         day = daily(shop, session)

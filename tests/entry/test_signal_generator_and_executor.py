@@ -4,11 +4,12 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.entry.entry_kit import MONDAY, TUESDAY, Capture, Shop, dump, make_shop, picture
+from tests.entry.entry_kit import MONDAY, TUESDAY, Shop, dump, picture
 
 
 @pytest.fixture
@@ -227,13 +228,10 @@ def test_the_plans_go_where_output_dir_says(shop: Shop, offered: Path) -> None:
     assert shop.execute(plan).code == 0
 
 
-def test_a_profile_may_be_moved_with_its_folder(tmp_path: Path, capsys: Capture) -> None:
+def test_a_profile_may_be_moved_with_its_folder(shop: Shop) -> None:
     """The registration names no folder: where the database lies, there the profile is."""
-    shop = make_shop(tmp_path, capsys)
-    shop.init()
-    moved = Shop(tmp_path / "moved", capsys)
-    moved.outputs.mkdir(parents=True)
-    shutil.move(shop.home, moved.home)
+    moved = replace(shop, folder=shop.folder / "moved")
+    shutil.move(shop.outputs, moved.outputs)
     report = moved.report(MONDAY, ("ABC", 80.0, 50.0))
     assert moved.generate(report).code == 0
     assert moved.execute(moved.plan(MONDAY)).code == 0

@@ -47,11 +47,17 @@ class Checkout:
             yield desk_on(self.profile, link, db), link
 
 
-def trade_until_the_eve(folder: Path) -> Checkout:
-    """Copy the notebooks, register the profile, trade every session before ``SESSION``."""
+def new_checkout(folder: Path) -> Checkout:
+    """Copy the notebooks and register the profile; nothing is traded yet."""
     made = Checkout(folder)
     shutil.copytree(REPOSITORY / "notebooks", made.notebooks)
     register(made.profile)
+    return made
+
+
+def trade_until_the_eve(folder: Path) -> Checkout:
+    """A checkout in which every session before ``SESSION`` is traded."""
+    made = new_checkout(folder)
     with made.desk() as (desk, _):
         for session in sessions_between(FIRST, EVE):
             assert run_daily(desk, session).exit_code == 0

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from checkouts import FIRST, SESSION, Checkout
 
@@ -34,7 +34,7 @@ def run_nbmake(folder: Path) -> dict[str, str]:
         check=False,
         timeout=300,
     )
-    cases = ElementTree.parse(junit).iter("testcase")  # noqa: S314 - pytest wrote it
+    cases = ET.parse(junit).iter("testcase")  # noqa: S314 - pytest wrote it
     return {
         case.attrib["name"].removesuffix(".ipynb"): "; ".join(child.tag for child in case)
         or "passed"

@@ -288,3 +288,14 @@ def test_a_stop_about_to_age_out_is_placed_anew(tmp_path: Path) -> None:
         (stop,) = w.db.get_orders(ticker="ABC", intent="stop", working_only=True)
         assert stop.client_order_id == "20200326_ABC_stop_sell"
         assert w.held("ABC") == w.live_sells("ABC") == 200
+
+
+def test_a_session_of_the_past_is_missed_and_the_next_reconciliation_settles_it(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.trade(TUESDAY)  # nobody ran on Monday
+        assert {item.status for item in w.trade(MONDAY).phases} == {"missed"}
+        settled = [point.session for point in w.db.get_equity("ema_p10")]
+        assert settled == [MONDAY, TUESDAY]
+        assert [point.session for point in w.db.get_equity("broker")] == [TUESDAY]

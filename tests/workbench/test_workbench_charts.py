@@ -11,8 +11,8 @@ from livekit.model import DailyBars, WeeklyBars
 from livekit.sessions import sessions_between
 from livekit.workbench.charts import (
     PLOTLY_MIME,
+    Chart,
     ExitMark,
-    figure_bundle,
     position_chart,
     profit_curves,
 )
@@ -53,8 +53,8 @@ def split_bars() -> DailyBars:
     return bars_of(SPLIT_WEEK, [200.0, 204.0, 103.0, 105.0], [100.0, 102.0, 103.0, 105.0])
 
 
-def traces(figure: object) -> dict[str, dict]:
-    return {trace["name"]: trace for trace in figure_bundle(figure)[PLOTLY_MIME]["data"]}
+def traces(figure: Chart) -> dict[str, dict]:
+    return {trace["name"]: trace for trace in figure.bundle()[PLOTLY_MIME]["data"]}
 
 
 def test_prices_before_a_split_are_drawn_on_the_basis_of_the_last_session():
@@ -149,7 +149,7 @@ def test_a_figure_carries_no_template_and_stays_small():
         stop_price=25.2,
         title="AAL",
     )
-    value = figure_bundle(figure)[PLOTLY_MIME]
+    value = figure.bundle()[PLOTLY_MIME]
     assert "template" not in value["layout"]
     assert len(value["data"][0]["x"]) == 120
     assert len(json.dumps(value)) < 10_000
@@ -165,7 +165,7 @@ def test_a_company_name_cannot_become_markup_in_a_chart():
         stop_price=25.2,
         title=EVIL_NAME,
     )
-    assert "<" not in figure_bundle(figure)[PLOTLY_MIME]["layout"]["title"]["text"]
+    assert "<" not in figure.bundle()[PLOTLY_MIME]["layout"]["title"]["text"]
 
 
 def test_drawdown_is_measured_from_the_highest_equity_and_from_the_capital_at_first():
@@ -185,8 +185,7 @@ def test_short_curves_are_drawn_daily_and_long_ones_by_week_with_the_deepest_dra
     values = [0.0] * len(long)
     values[1] = -50.0  # Thursday 2019-01-03: down by 5 %, and back on Friday
     book = curve("broker", long, values)
-    data = figure_bundle(profit_curves(book, book, empty, base_usd=1000.0, title="P&L"))
-    pnl, below = data[PLOTLY_MIME]["data"][:2]
+    pnl, below = profit_curves(book, book, empty, base_usd=1000.0, title="P&L").data[:2]
     assert pnl["x"][0] == "2019-01-04"
     assert pnl["y"][0] == 0.0
     assert below["y"][0] == -5.0
@@ -214,3 +213,23 @@ def test_months_are_labelled_where_they_begin_and_years_where_they_turn():
 def test_no_more_than_eight_months_are_labelled():
     positions, _ = month_ticks(sessions_between(date(2017, 1, 3), date(2019, 12, 31)))
     assert len(positions) <= 8
+
+
+def test_plotly_knows_every_property_of_both_charts():
+    bars = demo_bars(1)[0]
+    position = position_chart(
+        bars,
+        *indicators(bars),
+        entry_session=date(2020, 1, 8),
+        entry_price=28.0,
+        stop_price=25.2,
+        title="AAL",
+        exit=ExitMark(bars.sessions[-1].item(), 27.0, "trend_break"),
+    )
+    book = curve("book", sessions_between(date(2020, 1, 2), date(2020, 1, 8)), [0.0] * 5)
+    for chart in (position, profit_curves(book, book, book, base_usd=1.0, title="P&L")):
+        value = chart.figure().to_plotly_json()  # raises for a property that does not exist
+        value["layout"].pop("template")
+        assert json.loads(json.dumps(value)) == json.loads(
+            json.dumps({"data": list(chart.data), "layout": chart.layout})
+        )

@@ -5,7 +5,7 @@ import pytest
 from lxml import html as lxml_html
 from workbench_examples import EVIL_NAME, header, notebook, plan, position_views, with_output
 
-from livekit.workbench.charts import figure_bundle, position_figure
+from livekit.workbench.charts import position_figure
 from livekit.workbench.day_tables import (
     entries_table,
     exits_table,
@@ -77,7 +77,7 @@ def position_bundles(views: list[PositionView]) -> list[dict[str, object]]:
         )
         rows = position_distance_rows(found, stop_price=stop, shares=item.shares_now)
         bundles += [
-            figure_bundle(figure),
+            figure.bundle(),
             table_bundle(distance_table(item.ticker, rows, found.last_close)),
         ]
     return bundles

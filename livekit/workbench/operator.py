@@ -1,0 +1,86 @@
+"""What a person does from the terminal: look at the doctor and the plan, approve, kill, re-arm."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from typing import Literal
+
+from livekit.config import Profile
+from livekit.errors import PlanRefused
+from livekit.model import ENTRY, Plan, PlannedOrder
+from livekit.trading.approvals import approval_item, approved_quantity, decide, needs_approval
+from livekit.trading.desk import Desk
+from livekit.trading.doctor import Diagnosis, diagnose
+from livekit.trading.opening import open_desk, sole_writer
+from livekit.trading.phases import current_plan
+from livekit.trading.switch import kill, rearm
+
+__all__ = ["PlanLine", "decide_item", "diagnose_profile", "plan_lines", "switch_off", "switch_on"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One order of a plan with the name to approve it by and what is allowed so far."""
+
+    item: str
+    order: PlannedOrder
+    allowed: int
+    needs_approval: bool
+
+
+def operator_name() -> str:
+    """The person at the terminal, as decisions are recorded under."""
+    return getpass.getuser()
+
+
+def diagnose_profile(profile: Profile) -> Diagnosis:
+    """Check every invariant of a profile against its venue, reading only."""
+    with open_desk(profile, who=operator_name()) as desk:
+        return diagnose(desk)
+
+
+def plan_lines(profile: Profile) -> tuple[Plan, tuple[PlanLine, ...]]:
+    """The primary's plan of the session that trades now; raises `PlanRefused` without one."""
+    with open_desk(profile, who=operator_name()) as desk:
+        plan = current_plan(desk, desk.order_session())
+        return plan, tuple(_line(desk, plan, order) for order in plan.orders)
+
+
+def _line(desk: Desk, plan: Plan, order: PlannedOrder) -> PlanLine:
+    allowed = approved_quantity(desk, plan, order)
+    return PlanLine(approval_item(order), order, allowed, needs_approval(order))
+
+
+def decide_item(
+    profile: Profile,
+    item: str,
+    decision: Literal["approve", "reject"],
+    *,
+    quantity: int | None = None,
+    reason: str = "",
+) -> None:
+    """Record a decision on one item of the present plan; by default its whole quantity."""
+    with open_desk(profile, who=operator_name()) as desk:
+        plan = current_plan(desk, desk.order_session())
+        planned = [
+            order.quantity
+            for order in plan.orders
+            if order.intent == ENTRY and approval_item(order) == item
+        ]
+        if not planned:
+            raise PlanRefused(plan.sha256[:12], f"it has no item {item!r}")
+        limit = 0 if decision == "reject" else planned[0] if quantity is None else quantity
+        decide(desk, plan, item, decision, max_quantity=limit, who=operator_name(), reason=reason)
+
+
+def switch_on(profile: Profile, reason: str) -> None:
+    """Switch the kill switch on; cover is kept meanwhile."""
+    with open_desk(profile, who=operator_name()) as desk:
+        kill(desk, reason, operator_name())
+
+
+def switch_off(profile: Profile, reason: str) -> None:
+    """Switch it off after a clean reconciliation; raises `BooksDiffer` otherwise."""
+    with sole_writer(profile), open_desk(profile, who=operator_name()) as desk:
+        rearm(desk, reason, operator_name())
