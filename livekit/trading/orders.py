@@ -71,7 +71,8 @@ def new_order(
 
     An intent of today that never reached the venue is taken up again under its own id when it asks
     for the same thing; otherwise it is given up and the next attempt number is used. Raises
-    `BooksDiffer` while the last attempt is working: placing another would double it.
+    `BooksDiffer` while the last attempt works, since another would double it. A stop may stand
+    beside a stop: it is only ever placed for shares that the venue shows without cover.
     """
     session = desk.order_session()
     earlier = _attempts(desk, session, ticker, intent, side)
@@ -93,7 +94,7 @@ def new_order(
             if order.fingerprint == mark:
                 return order
             deny(desk, order, "given up for an order of another size or price")
-        elif order.status not in LOCALLY_TERMINAL:
+        elif order.status not in LOCALLY_TERMINAL and intent != STOP:
             raise BooksDiffer([f"{order.client_order_id} is still {order.status}"])
     attempt = max((order.attempt for order in earlier), default=0) + 1
     cid = client_order_id(session, ticker, intent, side, attempt)

@@ -51,9 +51,10 @@ def protect(desk: Desk) -> Protection:
     """Read orders, fills and positions, then cover every share of ours at the stop due for it."""
     watch = CoverWatch(desk, grace_s=0.0)
     moved = _drop_misplaced_stops(desk, watch.step())
-    if moved or watch.repaired:
+    if moved:
         watch.step()
-    return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in watch.last_gaps))
+    left = watch.gaps() if watch.last_gaps else ()
+    return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in left))
 
 
 def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:

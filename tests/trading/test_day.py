@@ -299,3 +299,18 @@ def test_a_session_of_the_past_is_missed_and_the_next_reconciliation_settles_it(
         settled = [point.session for point in w.db.get_equity("ema_p10")]
         assert settled == [MONDAY, TUESDAY]
         assert [point.session for point in w.db.get_equity("broker")] == [TUESDAY]
+
+
+def test_a_leg_on_the_old_basis_is_replaced_in_the_morning_of_the_split(tmp_path: Path) -> None:
+    """Nobody ran on Monday evening: on Tuesday 400 shares stand behind a leg of 200 at 45.
+
+    The audit before the open covers the other 200 at 22.50, takes the leg down, and covers those.
+    """
+    bars = {("ABC", TUESDAY): (25.0, 25.0, 25.0, 25.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", TUESDAY): 2.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY, "signals", "execution")
+        assert w.trade(TUESDAY).exit_code == 0
+        assert w.held("ABC") == w.live_sells("ABC") == 400
+        stops = w.db.get_orders(ticker="ABC", intent="stop", working_only=True)
+        assert {item.stop_price for item in stops} == {Decimal("22.5")}
