@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +17,7 @@ from typing import Any
 
 from livekit.config import LiveConfig, config_sha256
 from livekit.errors import BadInput, PlanRefused
+from livekit.files import write_whole
 from livekit.model import (
     ENTRY,
     EXIT,
@@ -43,7 +43,6 @@ __all__ = [
     "plan_from_body",
     "read_plan_file",
     "sha256_text",
-    "write_atomically",
 ]
 
 SCHEMA = 1
@@ -287,7 +286,8 @@ def export_plan(plan: Plan, folder: Path, *, generated_at: datetime) -> Path:
         "plan": json.loads(plan.body),
     }
     path = folder / plan_file_name(plan.strategy, plan.session)
-    write_atomically(path, json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    write_whole(path, text.encode())
     return path
 
 
@@ -310,23 +310,3 @@ def read_plan_file(path: Path) -> Plan:
     if values.get("sha256") != plan.sha256:
         raise PlanRefused(path, "its content does not match its hash")
     return plan
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a private file by rename: readers see the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

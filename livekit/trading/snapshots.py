@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -17,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from livekit.files import write_whole
 from livekit.model import DailyBars
 from livekit.trading.desk import Desk
 from livekit.trading.plans import canonical_json
@@ -36,7 +36,8 @@ def store_snapshots(
     for kind, suffix, content in contents:
         digest = hashlib.sha256(content).hexdigest()
         path = desk.profile.home / "snapshots" / f"{digest}{suffix}"
-        _keep(path, content)
+        if not path.exists():
+            write_whole(path, content)
         desk.db.add_snapshot(session, kind, digest, str(path.relative_to(desk.profile.home)))
 
 
@@ -61,16 +62,3 @@ def _bars_bytes(bars: Mapping[str, DailyBars]) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd")
     return sink.getvalue()
-
-
-def _keep(path: Path, content: bytes) -> None:
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "livekit"
 
 FLOORS = (
     ("errors", "model"),
-    ("config", "sessions", "clock"),
+    ("config", "sessions", "clock", "files"),
     ("strategy", "invariants"),
     ("backtest", "comparison"),
     ("reports", "prices", "broker", "state"),
