@@ -19,7 +19,8 @@ __all__ = ["Desk"]
 class Desk:
     """A profile with its open books, its broker, its prices and its clock.
 
-    ``who`` names the actor that decisions are recorded under.
+    ``who`` names the actor that decisions are recorded under, ``lease`` is the fencing token of
+    the run that acts, if one does.
     """
 
     profile: Profile
@@ -28,6 +29,7 @@ class Desk:
     prices: PriceSource
     clock: Clock
     who: str = "livekit"
+    lease: int | None = None
 
     @property
     def config(self) -> LiveConfig:

@@ -17,6 +17,7 @@ from typing import Literal
 from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown
 from livekit.model import STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
 from livekit.trading.desk import Desk
+from livekit.trading.lease import require_lease
 from livekit.trading.order_ids import client_order_id
 
 __all__ = [
@@ -116,13 +117,15 @@ def send(
 
     ``protective`` orders pass a kill switch that is on; all others are denied by it.
     """
+    require_lease(desk)
     if desk.db.get_order_by_client_id(order.client_order_id) is None:
-        desk.db.add_order(order, at=desk.clock.now())
+        desk.db.add_order(replace(order, fencing_token=desk.lease), at=desk.clock.now())
     existing = desk.client.get_order_by_client_id(order.client_order_id)
     if existing is not None:
         return adopt(desk, order, existing)
     if not protective and desk.db.is_kill_switch_on():
         return deny(desk, order, "kill switch is on")
+    require_lease(desk)
     return _submit(desk, order, submit, protective=protective)
 
 

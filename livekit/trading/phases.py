@@ -21,6 +21,7 @@ from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
 from livekit.trading.executor import Execution, execute_plan
 from livekit.trading.holdings import recent_bars
+from livekit.trading.lease import take_lease
 from livekit.trading.plans import canonical_json, plan_from_body
 from livekit.trading.protector import Protection, protect
 from livekit.trading.reconciliation import reconcile
@@ -141,8 +142,9 @@ def worst_exit_code(codes: Sequence[int]) -> int:
 
 
 def perform(desk: Desk, phase: str, session: date) -> PhaseOutcome:
-    """Perform one phase; an error of our own tree is its outcome, never an escape."""
-    return guarded(phase, session, lambda: _PERFORMERS[phase](desk, session))
+    """Perform one phase under a new lease; an error of our own tree is its outcome."""
+    leased = take_lease(desk)
+    return guarded(phase, session, lambda: _PERFORMERS[phase](leased, session))
 
 
 def guarded(phase: str, session: date, act: Callable[[], PhaseOutcome]) -> PhaseOutcome:
@@ -186,7 +188,8 @@ def current_plan(desk: Desk, session: date) -> Plan:
 
 
 def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> PhaseOutcome:
-    """Execute a plan under its own row of the run log, which keeps what was done."""
+    """Execute a plan under a new lease and a row of the run log that keeps what was done."""
+    desk = take_lease(desk)
     run_id = desk.db.start_run(
         session=plan.session,
         phase="executor",

@@ -17,6 +17,7 @@ from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrd
 from livekit.trading.books import book_new_fills, position_row
 from livekit.trading.cover import CoverGap, cover_gaps
 from livekit.trading.desk import Desk
+from livekit.trading.lease import require_lease
 from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send, sync_orders
 
 __all__ = [
@@ -241,6 +242,7 @@ def cancel_and_confirm(
     The state comes from reading the order, never from the answer to the cancel. The limit is ten
     seconds, or ``until`` where given.
     """
+    require_lease(desk)
     row = desk.db.get_order_by_alpaca_id(order_id)
     if row is not None and row.status not in LOCALLY_TERMINAL:
         desk.db.update_order_status(row.client_order_id, "pending_cancel", at=desk.clock.now())
