@@ -173,7 +173,7 @@ class Profile:
     venue: Literal["simulated", "alpaca-paper"]
     first_session: date | None = None
     seed: int = 1
-    fill_model: Literal["parity", "paper"] = "parity"
+    fill_model: Literal["parity", "paper", "rough"] = "parity"
     venue_cash_usd: float = 200000.0
     data_feed: Literal["iex", "sip"] = "iex"
     prices: Path | None = None

@@ -5,8 +5,13 @@
     engine/        the exchange and the account: a deterministic state machine, no file, no HTTP
     api.py         one function from a request to an answer, in Alpaca's shapes
     http.py        a thin face over it on loopback; transport.py carries the same calls in process
+    faults.py      what can go wrong, and when; fault_gate.py lets it strike
+    control.py     the clock, the faults, halts, splits and new symbols, behind a key of its own
     book.py        the file it remembers itself by; ledger.py reads that file and nothing else
     session.py     the owner: opens a profile's venue for the length of a command
+    serve.py       a venue of its own in the foreground, for any client of the same interface
+
+It has no ``trade_updates`` stream: everything is read by request.
 
 Its clock moves only when told. Money it shows is SIMULATED; nothing here reaches a market.
 """

@@ -12,23 +12,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from decimal import Decimal
 
 from livekit.broker.venue import bars_api, data_api, trading_api
 from livekit.broker.venue.book import Book
+from livekit.broker.venue.control import VenueControl
 from livekit.broker.venue.engine.engine import Engine
-from livekit.broker.venue.engine.refusals import Refusal, invalid
-from livekit.broker.venue.shapes import clock_json
-from livekit.broker.venue.wire import (
-    Answer,
-    Request,
-    json_answer,
-    parse_instant,
-    refusal_answer,
-    stamp,
-)
+from livekit.broker.venue.engine.refusals import Refusal
+from livekit.broker.venue.fault_gate import FaultGate
+from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_answer
 
-__all__ = ["VenueApp", "VenueKeys"]
+__all__ = ["KEY_HEADERS", "VenueApp", "VenueKeys", "looks_real"]
 
 Handler = Callable[[Engine, Request], Answer]
 
@@ -37,7 +30,6 @@ NO_KEYS_PAGE = (
     b"<center><h1>401 Authorization Required</h1></center>\r\n<hr><center>nginx</center>\r\n"
     b"</body>\r\n</html>\r\n"
 )
-LONGEST_STEP_S = Decimal(10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +41,11 @@ class VenueKeys:
     control_key: str = field(repr=False)
 
 
-def control_clock(engine: Engine, _request: Request) -> Answer:
-    """``GET /control/clock``: the venue's instant, to the microsecond."""
-    return json_answer({"now": stamp(engine.now)} | clock_json(engine.now))
+REAL_KEYS = re.compile(r"(PK|AK|CK)[A-Z0-9]{16,}")
+REAL_KEY = "unauthorized. this is a simulation: it takes its own keys, never those of an account."
 
 
-def control_advance(engine: Engine, request: Request) -> Answer:
-    """``POST /control/advance`` with ``{"to": instant}`` or ``{"seconds": number}``."""
-    body = request.json()
-    to, seconds = body.get("to"), body.get("seconds")
-    if isinstance(to, str):
-        engine.advance(parse_instant(to, "to"))
-    elif isinstance(seconds, int | Decimal) and 0 <= seconds <= LONGEST_STEP_S:
-        engine.advance(engine.now + timedelta(microseconds=round(seconds * 1_000_000)))
-    else:
-        raise invalid("either to or seconds is required")
-    return control_clock(engine, request)
-
-
-CONTROL_ROUTES = (
-    ("GET", "/control/clock", control_clock),
-    ("POST", "/control/advance", control_advance),
-)
+KEY_HEADERS = ("apca-api-key-id", "apca-api-secret-key", "x-control-key")
 
 
 class Router:
@@ -93,7 +68,9 @@ class Router:
             raise Refusal(404, None, "endpoint not found.")
         if request.method not in methods:
             raise Refusal(405, None, "method not allowed.")
-        return methods[request.method], replace(request, captured=captured)
+        if captured:
+            request = replace(request, captured=captured)
+        return methods[request.method], request
 
     def _match(self, path: str) -> tuple[dict[str, Handler], dict[str, str]]:
         if path in self._fixed:
@@ -113,7 +90,9 @@ class VenueApp:
         self._keys = keys
         self._book = book
         self._api = Router((*trading_api.ROUTES, *bars_api.ROUTES, *data_api.ROUTES))
-        self._control = Router(CONTROL_ROUTES)
+        self.faults = FaultGate(engine)
+        self.control = VenueControl(engine, self.faults)
+        self._control_api = Router(self.control.routes)
 
     def handle(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
@@ -125,18 +104,34 @@ class VenueApp:
             denied = self._control_denied(headers) if is_control else self._denied(headers)
             if denied is not None:
                 return denied
-            handler, request = (self._control if is_control else self._api).find(request)
-            answer = handler(self.engine, request)
+            if is_control:
+                answer = self._answer(self._control_api, request)
+            else:
+                answer = self.faults.pass_through(request, lambda: self._answer(self._api, request))
         except Refusal as refusal:
             answer = refusal_answer(refusal)
         self.engine.settle()
         self.save()
         return answer
 
+    def _answer(self, router: Router, request: Request) -> Answer:
+        try:
+            handler, request = router.find(request)
+            return handler(self.engine, request)
+        except Refusal as refusal:
+            return refusal_answer(refusal)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the venue's clock run on by ``seconds`` and save."""
+        self.engine.advance(self.engine.now + timedelta(seconds=seconds))
+        self.save()
+
     def _denied(self, headers: Mapping[str, str]) -> Answer | None:
-        key, secret = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
+        key, secret, _ = map(headers.get, KEY_HEADERS)
         if not key or not secret:
             return Answer(401, NO_KEYS_PAGE, "text/html")
+        if looks_real(key):
+            return json_answer({"message": REAL_KEY}, 401)
         if _same(key, self._keys.api_key) & _same(secret, self._keys.secret_key):
             return None
         return json_answer({"message": "unauthorized."}, 401)
@@ -150,6 +145,11 @@ class VenueApp:
         """Write what changed since the last save, in one transaction."""
         if self._book is not None:
             self._book.save(self.engine.state)
+
+
+def looks_real(key: str) -> bool:
+    """Whether an API key has the form of one that Alpaca gives out; ours begin with SIM."""
+    return REAL_KEYS.fullmatch(key) is not None
 
 
 def _same(given: str, expected: str) -> bool:

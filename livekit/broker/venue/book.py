@@ -7,6 +7,7 @@ continued under other settings. One process at a time holds it, by a lock file b
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from livekit.broker.venue.engine.history import PriceHistory
+from livekit.broker.venue.engine.interventions import Intervention
 from livekit.broker.venue.engine.records import Activity, EquityPoint, Event, Order, Position
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
@@ -27,7 +29,8 @@ from livekit.errors import BadInput, LockHeld
 
 __all__ = ["SCHEMA_VERSION", "Book"]
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+READABLE_VERSIONS = ("1", "2")  # a later version only adds columns
 TABLES: dict[str, tuple[type, str]] = {
     "orders": (Order, "order_id"),
     "positions": (Position, "ticker"),
@@ -91,7 +94,7 @@ class Book:
                 return self._begin(settings, history, start)
             self._require_same(written, identity(settings, history))
             return self._continue(written)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, KeyError, ValueError, ArithmeticError) as error:
             raise BadInput(self.path, f"is not a book of the simulated venue ({error})") from error
 
     def _read_values(self) -> dict[str, str]:
@@ -110,9 +113,17 @@ class Book:
             self._write_values(identity(settings, history) | values | _moving(state))
         return state
 
+    def _begin_writing(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise LockHeld(f"the simulated venue's book {self.path}") from error
+            raise BadInput(self.path, f"cannot be written ({error})") from error
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._begin_writing()
         try:
             yield
         except BaseException:
@@ -121,7 +132,7 @@ class Book:
         self._db.execute("COMMIT")
 
     def _require_same(self, written: Mapping[str, str], expected: Mapping[str, str]) -> None:
-        if written.get("schema_version") != SCHEMA_VERSION:
+        if written.get("schema_version") not in READABLE_VERSIONS:
             version = written.get("schema_version")
             raise BadInput(self.path, f"book of version {version}, expected {SCHEMA_VERSION}")
         for name in IDENTITY:
@@ -132,7 +143,19 @@ class Book:
                     f"the profile says {expected[name]}",
                 )
 
+    def _add_columns(self) -> None:
+        """Bring the tables of an older book to today's columns, which may all be empty."""
+        with self._transaction():
+            for name, (kind, _) in TABLES.items():
+                present = {row[1] for row in self._db.execute(f"PRAGMA table_info({name})")}
+                for column in columns(kind):
+                    if column not in present:
+                        self._db.execute(f"ALTER TABLE {name} ADD COLUMN {column} TEXT")
+            self._write_values({"schema_version": SCHEMA_VERSION})
+
     def _continue(self, written: Mapping[str, str]) -> VenueState:
+        if written["schema_version"] != SCHEMA_VERSION:
+            self._add_columns()
         orders = sorted(self._read("orders"), key=lambda order: order.number)
         (count,) = self._db.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
         return VenueState(
@@ -145,6 +168,11 @@ class Book:
             activities=sorted(self._read("activities"), key=lambda row: row.number),
             closes=sorted(self._read("closes"), key=lambda row: row.session),
             event_count=int(count),
+            blocked=written.get("blocked") == "yes",
+            halted=set(json.loads(written.get("halted", "[]"))),
+            interventions=[
+                Intervention.read(text) for text in json.loads(written.get("interventions", "[]"))
+            ],
         )
 
     def _read(self, table: str) -> list[Any]:
@@ -195,4 +223,10 @@ def identity(settings: VenueSettings, history: PriceHistory) -> dict[str, str]:
 
 
 def _moving(state: VenueState) -> dict[str, str]:
-    return {"clock": state.clock.isoformat(), "cash_usd": f"{state.cash_usd:f}"}
+    return {
+        "clock": state.clock.isoformat(),
+        "cash_usd": f"{state.cash_usd:f}",
+        "blocked": "yes" if state.blocked else "no",
+        "halted": json.dumps(sorted(state.halted)),
+        "interventions": json.dumps([one.text for one in state.interventions]),
+    }

@@ -126,7 +126,7 @@ class VenueLedger:
 def _position_after(event: LedgerEvent, before: int) -> int:
     if event.kind == "filled" and event.fill_qty is not None:
         return before + (event.fill_qty if event.side == "buy" else -event.fill_qty)
-    if event.kind == "split" and event.position is not None:
+    if event.kind in ("split", "renamed") and event.position is not None:
         return event.position
     return before
 
@@ -143,7 +143,7 @@ def read_ledger(path: Path) -> VenueLedger:
             db.row_factory = sqlite3.Row
             db.execute("BEGIN")  # one snapshot for all tables
             return _ledger(db)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, KeyError, ValueError, ArithmeticError) as error:
         raise BadInput(path, f"is not a book of the simulated venue ({error})") from error
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from requests.adapters import BaseAdapter
 
-from livekit.broker.venue.api import VenueApp, VenueKeys
+from livekit.broker.venue.api import VenueApp, VenueKeys, looks_real
 from livekit.broker.venue.book import Book
 from livekit.broker.venue.clock import InProcessClock, RemoteClock
 from livekit.broker.venue.engine.engine import Engine
@@ -38,6 +38,7 @@ __all__ = [
     "VenueHandle",
     "VenueSpec",
     "connect_venue",
+    "fresh_keys",
     "in_process_venue",
     "keys_from",
     "open_app",
@@ -142,7 +143,8 @@ class VenueSpec:
         return cls(known, Path(prices), datetime.fromisoformat(start), Path(book))
 
 
-def _fresh_keys() -> VenueKeys:
+def fresh_keys() -> VenueKeys:
+    """Random keys that cannot be mistaken for Alpaca's."""
     return VenueKeys(
         api_key=f"SIM{secrets.token_hex(10).upper()}",
         secret_key=secrets.token_urlsafe(32),
@@ -172,7 +174,7 @@ def in_process_venue(profile: Profile, *, in_memory: bool = False) -> Iterator[V
 
     With ``in_memory`` nothing is read or written: a new account that is gone afterwards.
     """
-    spec, keys = VenueSpec.of_profile(profile), _fresh_keys()
+    spec, keys = VenueSpec.of_profile(profile), fresh_keys()
     if in_memory:
         spec = VenueSpec(spec.settings, spec.prices, spec.start, None)
     with open_app(spec, keys) as app:
@@ -195,7 +197,7 @@ def served_venue(profile: Profile, *, port: int = 0) -> Iterator[VenueHandle]:
     The child ends when this context does, or when this process dies. Raises as `open_app` does,
     and `VenueUnavailable` when the child does not come up.
     """
-    spec, keys = VenueSpec.of_profile(profile), _fresh_keys()
+    spec, keys = VenueSpec.of_profile(profile), fresh_keys()
     with open_app(spec, keys):  # refuses here, with a typed error, what the child would refuse
         pass
     child = subprocess.Popen(
@@ -230,6 +232,8 @@ def keys_from(environ: Mapping[str, str]) -> VenueKeys:
     missing = [name for name in KEY_VARIABLES if not environ.get(name)]
     if missing:
         raise KeysMissing(missing)
+    if looks_real(environ[KEY_VARIABLES[0]]):
+        raise KeysMissing(KEY_VARIABLES[:1], "look like those of a real account")
     return VenueKeys(*(environ[name] for name in KEY_VARIABLES))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from livekit.broker.venue.engine.records import plain
@@ -18,6 +18,7 @@ from livekit.sessions import EXCHANGE_ZONE
 
 __all__ = [
     "Answer",
+    "Delivery",
     "Request",
     "amount",
     "cents",
@@ -31,6 +32,10 @@ __all__ = [
     "symbols_of",
 ]
 
+Delivery = Literal["whole", "unreachable", "reset", "silence", "drip"]
+
+LOSSES = frozenset({"unreachable", "reset", "silence"})
+DRIPS = 20  # pieces of a body that drips
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}(\.[A-Z]{1,3})?")
 FEEDS = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
 JSON_TYPE = "application/json; charset=UTF-8"
@@ -40,21 +45,29 @@ FALSE_WORDS = frozenset({"false", "0", "f", ""})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, content type and body of an answer."""
+    """Status, content type and body of an answer.
+
+    ``delivery`` other than ``whole`` is a fault: the connection is not made, breaks, stays silent
+    for ``delay_s`` seconds and breaks, or the body drips for as long.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = JSON_TYPE
+    more_headers: tuple[tuple[str, str], ...] = ()
+    delivery: Delivery = "whole"
+    delay_s: float = 0.0
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that go with it."""
-        return {"content-type": self.content_type} if self.body else {}
+        kind = {"content-type": self.content_type} if self.body else {}
+        return kind | dict(self.more_headers)
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
     """``value`` as a JSON body."""
-    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+    return Answer(status, ENCODER.encode(value).encode())
 
 
 def refusal_answer(refusal: Refusal) -> Answer:
@@ -81,8 +94,8 @@ class Request:
     @classmethod
     def read(cls, method: str, path: str, query: str, body: bytes) -> Request:
         """Decode path and query; any text is accepted."""
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=None)
-        return cls(method.upper(), unquote(path), dict(pairs), body)
+        pairs = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
+        return cls(method.upper(), unquote(path), pairs, body)
 
     def text(self, name: str, default: str = "") -> str:
         """A query value."""
@@ -138,7 +151,7 @@ class Request:
     def json(self) -> dict[str, Any]:
         """The body as a JSON object with exact decimals."""
         try:
-            value = json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)
+            value = DECODER.decode(self.body.decode())
         except (ValueError, RecursionError):
             raise Refusal(400, 40010000, "request body format is invalid") from None
         if not isinstance(value, dict):
@@ -148,6 +161,10 @@ class Request:
 
 def _refuse_constant(word: str) -> None:
     raise ValueError(word)
+
+
+ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def parse_instant(text: str, name: str, *, day_end: bool = False) -> datetime:

@@ -152,12 +152,14 @@ values = st.recursive(
 FIELDS = [
     *("symbol", "qty", "side", "type", "time_in_force", "limit_price", "stop_price", "notional"),
     *("order_class", "stop_loss", "take_profit", "client_order_id", "extended_hours"),
+    *("trail_price", "trail_percent", "rules", "seed", "ratio", "day", "to", "seconds", "trail"),
 ]
 PATHS = [
     *("/v2/orders", "/v2/orders:by_client_order_id", "/v2/orders/x", "/v2/positions/AAA"),
     *("/v2/positions", "/v2/account/activities", "/v2/account/activities/FILL", "/v2/calendar"),
     *("/v2/account/portfolio/history", "/v2/stocks/bars", "/v2/stocks/AAA/trades/latest"),
     *("/v1/corporate-actions", "/v2/assets", "/control/advance"),
+    *("/control/faults", "/control/halt", "/control/split", "/control/rename", "/control/clock"),
 ]
 QUERY = [
     *("status", "limit", "after", "until", "direction", "nested", "symbols", "page_token", "start"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from livekit.broker.venue.engine.account import account_view, available, held_for_orders
@@ -11,6 +12,16 @@ from livekit.broker.venue.engine.records import CENT, Order, collared, plain
 from livekit.broker.venue.engine.refusals import Refusal, forbidden, invalid, unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
+from livekit.sessions import (
+    EXCHANGE_ZONE,
+    close_instant,
+    exchange_time,
+    is_session,
+    open_instant,
+)
+
+OPG_CUTOFF, CLS_CUTOFF = timedelta(minutes=2), timedelta(minutes=10)
+EVENING = time(19)
 
 __all__ = ["admit", "insufficient_qty", "require_stop_beyond_market", "reserve_price"]
 
@@ -33,13 +44,18 @@ def admit(
     """
     if request.client_order_id in state.by_client_id:
         raise invalid("client_order_id must be unique")
+    if state.blocked:
+        raise forbidden("account is not authorized to trade")
     if not market.is_listed(request.symbol, state.clock):
         raise unprocessable(f'asset "{request.symbol}" not found')
+    _check_window(request, state.clock)
+    if request.order_class == "bracket" and state.held(request.symbol):
+        raise unprocessable("bracket orders must be entry orders")
     price = market.mark(request.symbol, state.clock)
     if price is not None:
         require_stop_beyond_market(request, price)
         _check_legs(request, price)
-    if request.order_class == "simple":
+    if request.order_class == "simple" and request.type != "trailing_stop":
         _check_wash_trade(state, settings, request)
     if request.side == "sell":
         _check_shares(state, request)
@@ -60,7 +76,25 @@ def require_stop_beyond_market(request: OrderRequest, price: Decimal) -> None:
         raise unprocessable("stop price must be greater than current price", **facts)
 
 
+def _check_window(request: OrderRequest, now: datetime) -> None:
+    """Auction orders are refused from shortly before their auction until 19:00 New York."""
+    local = exchange_time(now)
+    if request.time_in_force not in ("opg", "cls") or not is_session(local.date()):
+        return
+    evening = datetime.combine(local.date(), EVENING, tzinfo=EXCHANGE_ZONE)
+    ends = close_instant(local.date()) - CLS_CUTOFF
+    text = "cls orders must be submitted after 7:00pm and before 3:55pm"
+    if request.time_in_force == "opg":
+        ends = open_instant(local.date()) - OPG_CUTOFF
+        text = "opg orders must be submitted after 7:00pm and before 9:28am"
+    if ends <= now < evening:
+        raise forbidden(text)
+
+
 def _check_legs(request: OrderRequest, price: Decimal) -> None:
+    if request.order_class == "oco":
+        _check_leg("stop_loss.stop_price", request.stop_loss_price, below=price)
+        return
     base = price if request.limit_price is None else request.limit_price
     down, up = min(base, price), max(base, price)
     if request.side == "buy":

@@ -16,22 +16,30 @@ from livekit.broker.venue.engine.account import close_of_day
 from livekit.broker.venue.engine.admission import admit
 from livekit.broker.venue.engine.fills import Step, fill_model
 from livekit.broker.venue.engine.history import PriceHistory, day_times
+from livekit.broker.venue.engine.interventions import Intervention, changed
 from livekit.broker.venue.engine.lifecycle import Lifecycle
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import parse_order, refused_symbol
 from livekit.broker.venue.engine.records import Order
-from livekit.broker.venue.engine.refusals import Refusal, invalid
+from livekit.broker.venue.engine.refusals import Refusal, invalid, unprocessable
 from livekit.broker.venue.engine.replacing import replacement
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.splits import apply_splits, pay_fractions
 from livekit.broker.venue.engine.state import VenueState
-from livekit.sessions import LAST_DAY, exchange_time, next_session, session_on_or_after
+from livekit.sessions import (
+    LAST_DAY,
+    exchange_time,
+    is_session,
+    next_session,
+    session_on_or_after,
+)
 
 __all__ = ["Engine"]
 
 Boundary = tuple[datetime, Callable[[date], None]]
 LAST_INSTANT = datetime(LAST_DAY.year, 12, 1, tzinfo=UTC)  # sessions beyond it must still exist
 LOW_STEP, HIGH_STEP, CLOSE_STEP = 1, 2, 3
+AUCTIONS, IMMEDIATE = ("opg", "cls"), ("ioc", "fok")
 
 
 class Engine:
@@ -41,7 +49,8 @@ class Engine:
         self.settings = settings
         self.state = state
         fills = fill_model(settings)
-        self.market = Market(history, fills.indicative)
+        self._file = history
+        self.market = Market(changed(history, state.interventions), fills.indicative)
         self.orders = Lifecycle(state, self.market, fills, settings)
         self._arrived: list[Order] = []
         self._boundaries = self._boundaries_after(state.clock)
@@ -79,7 +88,7 @@ class Engine:
 
     def replace(self, order: Order, body: dict[str, Any]) -> Order:
         """Replace an order by a new one; raises `Refusal` when that is not possible."""
-        request = replacement(self.state, self.market, order, body)
+        request = replacement(self.state, self.market, self.settings, order, body)
         new = self.orders.replace_with(order, request)
         self._arrived.append(new)
         return new
@@ -88,13 +97,17 @@ class Engine:
         """Let the orders that arrived meet the market, after their answers were written."""
         arrived, self._arrived = self._arrived, []
         for order in arrived:
+            if order.fate == "reject" and not order.is_terminal:
+                self.orders.reject(order)
             if order.is_terminal or not self.market.phase(self.now).is_open:
                 continue
             if order.status == "pending_new":
                 self.orders.open_for_trading(order)
             price = self.market.path_price(order.ticker, self.now)
-            if price is not None:
+            if price is not None and order.time_in_force not in AUCTIONS:
                 self.orders.match(order, Step(price))
+            if order.time_in_force in IMMEDIATE and not order.is_terminal:
+                self.orders.end_auction(order)
 
     # ----------------------------------------------------------------------------------- time
 
@@ -139,9 +152,59 @@ class Engine:
             yield from (step for step in steps if step[0] > instant)
             session = next_session(session)
 
-    def _dawn(self, _day: date) -> None:
+    # ---------------------------------------------------------------------------- interventions
+
+    def intervene(self, intervention: Intervention) -> None:
+        """Let a split or a change of symbol happen on a day to come.
+
+        Raises `Refusal` when the ticker is unknown or does not trade from then on, when the new
+        name is taken, or when the day has begun.
+        """
+        ticker, day = intervention.ticker, intervention.day
+        if ticker not in self.market.history or not is_session(day):
+            raise invalid("the ticker is unknown or the day is no session")
+        if day_times(day).dawn <= self.now:
+            raise invalid("the day has begun")
+        if intervention.kind == "rename" and intervention.value in self.market.history:
+            raise invalid(f"{intervention.value} is taken")
+        self.market.use(changed(self._file, [*self.state.interventions, intervention]))
+        self.state.intervene(intervention)
+
+    def halt(self, ticker: str) -> None:
+        """Stop the trading of ``ticker``: orders are taken, none is matched."""
+        self._require_known(ticker)
+        self.state.halt(ticker)
+        for order in self.state.working_on(ticker) if self.settings.halts_suspend_orders else ():
+            self.orders.park(order, "suspended")
+
+    def resume(self, ticker: str) -> None:
+        """Trade ``ticker`` again; what waits meets the price of the moment."""
+        self._require_known(ticker)
+        self.state.resume(ticker)
+        for order in self.state.working_on(ticker):
+            self.orders.unpark(order, "suspended")
+        price = self.market.path_price(ticker, self.now)
+        for order in self.state.working_on(ticker) if price is not None else ():
+            if order.time_in_force not in AUCTIONS and price is not None:
+                self.orders.match(order, Step(price))
+
+    def block(self, *, blocked: bool) -> None:
+        """Let the account trade, or not."""
+        self.state.block(blocked=blocked)
+
+    def _require_known(self, ticker: str) -> None:
+        if ticker not in self.market.history:
+            raise unprocessable(f'asset "{ticker}" not found')
+
+    # ---------------------------------------------------------------------------------- the day
+
+    def _dawn(self, day: date) -> None:
+        for one in self.state.interventions:
+            if one.kind == "rename" and one.day == day:
+                self.state.rename(one.ticker, one.value)
         apply_splits(self.orders)
         for order in self.state.working_orders():
+            self.orders.unpark(order, "done_for_day")
             if order.status == "accepted" and order.type != "market":
                 order.submitted_at = self.now
                 self.orders.open_for_trading(order)
@@ -153,21 +216,34 @@ class Engine:
                 self.orders.open_for_trading(order)
         for order in self.state.working_orders():
             path = self.market.path(order.ticker, day)
-            if path is not None:
+            if path is not None and order.time_in_force != "cls":
                 self.orders.match(order, Step(path[0]))
+            if order.time_in_force in ("opg", *IMMEDIATE) and not order.is_terminal:
+                self.orders.end_auction(order)
 
     def _move(self, day: date, step: int) -> None:
         for order in self.state.working_orders():
             path = self.market.path(order.ticker, day)
-            if path is not None and order.resume_at is None:
+            if path is None or order.resume_at is not None:
+                continue
+            if order.time_in_force == "cls":
+                if step == CLOSE_STEP:
+                    self.orders.match(order, Step(path[step]))
+            else:
                 self.orders.match(order, Step(path[step], came_from=path[step - 1]))
 
     def _close(self, day: date) -> None:
         self._move(day, CLOSE_STEP)
         for order in self.state.working_orders():
             ends = order.expires_at is not None and order.expires_at <= self.now
-            if order.time_in_force == "day" and ends and not order.is_terminal:
+            if order.is_terminal:
+                continue
+            if order.time_in_force == "cls" and ends:
+                self.orders.end_auction(order)
+            elif order.fate == "dying" or (order.time_in_force == "day" and ends):
                 self.orders.expire(order)
+            elif self.settings.gtc_orders_are_done_for_day:
+                self.orders.park(order, "done_for_day")
         self.state.closes.append(close_of_day(self.state, self.market))
 
     def _age(self, _day: date) -> None:

@@ -4,6 +4,8 @@
 slippage, and before the open an indicative price equal to the open, so that a day decided live and
 the same day simulated are one trade. ``paper`` gives what Alpaca documents for paper accounts: the
 touch price, no slippage, and one eligible fill in ten only in part, the rest two seconds later.
+``rough`` is a bad day: slippage up to twice the settings', a third of the fills in part, and one
+order in fifty rejected after it was accepted.
 """
 
 from __future__ import annotations
@@ -18,9 +20,20 @@ from livekit.broker.venue.engine.records import Order
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.strategy.rules import entry_fill_price, exit_fill_price, round_fill
 
-__all__ = ["REST_AFTER_S", "FillModel", "Paper", "Parity", "Step", "fill_model", "matched_price"]
+__all__ = [
+    "REST_AFTER_S",
+    "FillModel",
+    "Paper",
+    "Parity",
+    "Rough",
+    "Step",
+    "fill_model",
+    "matched_price",
+]
 
 PARTIAL_FILLS = 0.10
+ROUGH_PARTIAL_FILLS = 1 / 3
+ROUGH_REJECTIONS = 0.02
 REST_AFTER_S = 2.0
 
 
@@ -45,6 +58,9 @@ class FillModel(Protocol):
     def quantity(self, order: Order) -> int:
         """Shares filled at this match, at least one."""
 
+    def rejects(self, order: Order) -> bool:
+        """Whether the exchange rejects an order that the venue has accepted."""
+
     def indicative(self, previous_close: float | None, opened: float) -> float:
         """The price traded before the open of a day that will open at ``opened``."""
 
@@ -68,6 +84,10 @@ class Parity:
         """Everything."""
         return order.remaining
 
+    def rejects(self, order: Order) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
     def indicative(self, previous_close: float | None, opened: float) -> float:  # noqa: ARG002
         """The open itself."""
         return opened
@@ -85,19 +105,61 @@ class Paper:
 
     def quantity(self, order: Order) -> int:
         """One match in ten fills a random part of what remains."""
-        key = order.client_order_id
-        if order.remaining == 1 or chance(self.seed, key, order.fill_count) >= PARTIAL_FILLS:
-            return order.remaining
-        share = chance(self.seed, key, f"size {order.fill_count}")
-        return 1 + int(share * (order.remaining - 1))
+        return _part(self.seed, order, PARTIAL_FILLS)
+
+    def rejects(self, order: Order) -> bool:  # noqa: ARG002
+        """Never: paper accounts refuse before they accept."""
+        return False
 
     def indicative(self, previous_close: float | None, opened: float) -> float:
         """Half-way between the previous close and the open, to the cent."""
         return half_way(previous_close, opened)
 
 
+@dataclass(frozen=True, slots=True)
+class Rough:
+    """Slippage (percent, its mean), partial fills and rejections, keyed by order and fill."""
+
+    seed: int
+    slippage_pct: float
+
+    def price(self, order: Order, matched: Decimal) -> Decimal:
+        """``matched`` moved against the order by 0 to 2 × the slippage, never past its limit."""
+        luck = chance(self.seed, order.client_order_id, f"slippage {order.fill_count}")
+        share = 2 * luck * self.slippage_pct / 100
+        moved = float(matched) * (1 + share if order.side == "buy" else 1 - share)
+        limit = order.working_limit
+        if limit is not None:
+            bound = min if order.side == "buy" else max
+            moved = bound(moved, float(limit))
+        return exact(round_fill(moved))
+
+    def quantity(self, order: Order) -> int:
+        """One match in three fills a random part of what remains."""
+        return _part(self.seed, order, ROUGH_PARTIAL_FILLS)
+
+    def rejects(self, order: Order) -> bool:
+        """One order in fifty."""
+        return chance(self.seed, order.client_order_id, "rejection") < ROUGH_REJECTIONS
+
+    def indicative(self, previous_close: float | None, opened: float) -> float:
+        """Half-way between the previous close and the open, to the cent."""
+        return half_way(previous_close, opened)
+
+
+def _part(seed: int, order: Order, share_of_matches: float) -> int:
+    """A random part of what remains, at least one share, in that share of matches; else all."""
+    key = order.client_order_id
+    if order.remaining == 1 or chance(seed, key, order.fill_count) >= share_of_matches:
+        return order.remaining
+    share = chance(seed, key, f"size {order.fill_count}")
+    return 1 + int(share * (order.remaining - 1))
+
+
 def fill_model(settings: VenueSettings) -> FillModel:
     """The model that the settings name."""
+    if settings.fill_model == "rough":
+        return Rough(settings.seed, settings.slippage_pct)
     if settings.fill_model == "paper":
         return Paper(settings.seed)
     return Parity(settings.slippage_pct, settings.entry_slippage_pct)

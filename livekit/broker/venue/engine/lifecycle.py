@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
+from livekit.broker.venue.engine.account import available
 from livekit.broker.venue.engine.admission import reserve_price
 from livekit.broker.venue.engine.fills import REST_AFTER_S, FillModel, Step, matched_price
+from livekit.broker.venue.engine.groups import follow, legs_of, watches
 from livekit.broker.venue.engine.identity import server_id
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import OrderRequest
@@ -32,6 +35,7 @@ from livekit.sessions import (
 __all__ = ["Lifecycle"]
 
 GTC_DAYS = 90
+LATE_FILL_S = 2.0
 CANCELLABLE = frozenset(
     {"accepted", "new", "partially_filled", "calculated", "pending_new", "pending_cancel"}
 )
@@ -49,15 +53,18 @@ class Lifecycle:
     # ------------------------------------------------------------------------------- arrival
 
     def accept(self, request: OrderRequest, price: Decimal | None) -> Order:
-        """Take an admitted order in, with its leg ``held``; nothing is matched yet."""
+        """Take an admitted order in, with its legs ``held``; nothing is matched yet."""
         number = len(self.state.orders) + 1
         client_id = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
         order = self._new_order(request, client_id, number)
         order.reserve_price = reserve_price(request, price) if order.side == "buy" else Decimal(0)
         self.state.add(order)
+        if order.type == "trailing_stop" and price is not None:
+            follow(order, price)
+        if self.fills.rejects(order):
+            order.fate = "reject"
         self.state.log("accepted", order)
-        if request.order_class == "oto":
-            leg = self._leg_of(order, request)
+        for leg in legs_of(order, request, self.settings.seed):
             self.state.add(leg)
             self.state.log("accepted", leg)
         return order
@@ -82,55 +89,104 @@ class Lifecycle:
             stop_price=request.stop_price,
             extended_hours=request.extended_hours,
             expires_at=expiry_of(request.time_in_force, now),
-        )
-
-    def _leg_of(self, parent: Order, request: OrderRequest) -> Order:
-        seed, client_id = self.settings.seed, parent.client_order_id
-        stop, limit = request.stop_loss_price, request.stop_loss_limit
-        if stop is None:
-            kind, limit = "limit", request.take_profit_price
-        else:
-            kind = "stop" if limit is None else "stop_limit"
-        return replace(
-            parent,
-            order_id=server_id(seed, client_id, "leg 1"),
-            number=parent.number + 1,
-            client_order_id=server_id(seed, client_id, "leg 1 client id"),
-            side="sell" if parent.side == "buy" else "buy",
-            type=kind,
-            status="held",
-            limit_price=limit,
-            stop_price=stop,
-            parent_id=parent.order_id,
-            reserve_price=(limit or stop or Decimal(0)) if parent.side == "sell" else Decimal(0),
+            trail_usd=request.trail_usd,
+            trail_percent=request.trail_percent,
         )
 
     def open_for_trading(self, order: Order) -> None:
-        """The order is working at the exchange."""
+        """The order is working at the exchange, unless that rejects it."""
+        if order.fate == "reject":
+            self.reject(order)
+            return
         order.status = "new"
         self.state.log("new", order)
+
+    def park(self, order: Order, status: str) -> None:
+        """A working order pauses: ``done_for_day`` until the morning, or ``suspended``."""
+        if order.status in ("new", "partially_filled"):
+            order.status = status
+            self.state.log("parked", order)
+
+    def unpark(self, order: Order, status: str) -> None:
+        """An order that paused so works again."""
+        if order.status == status:
+            order.status = order.working_status
+            self.state.log("new", order)
 
     # -------------------------------------------------------------------------------- fills
 
     def match(self, order: Order, step: Step) -> None:
-        """Fill ``order`` if it meets ``step``; a filled parent wakes its leg."""
-        if order.status == "held" or order.is_terminal:
+        """Fill ``order`` if it meets ``step``; what becomes of its group follows."""
+        if order.is_terminal or order.fate == "dying" or order.ticker in self.state.halted:
+            return
+        if order.status == "held" and not self._triggers(order, step):
             return
         was_elected = order.elected
+        if order.stop_price is None:
+            follow(order, step.price)
         matched = matched_price(order, step)
+        moved = follow(order, step.price)
         if matched is None:
-            if order.elected != was_elected:
+            if moved or order.elected != was_elected:
                 self.state.touch(order)
             return
+        self._fill_some(order, self.fills.price(order, matched))
+        if order.status == "filled":
+            self._wake_legs(order, Step(step.price))
+
+    def _triggers(self, leg: Order, step: Step) -> bool:
+        """Whether a held stop that watches is reached: it then takes the place of its sibling."""
+        parent = self.state.orders.get(leg.parent_id or "")
+        if not watches(leg, parent) or matched_price(replace(leg), step) is None:
+            return False
+        for other in self._group(leg):
+            if not other.is_terminal:
+                other.status, other.replaced_at = "replaced", self.state.clock
+                other.replaced_by, other.resume_at, other.cancel_due = leg.order_id, None, None
+                self.state.log("replaced", other)
+        leg.status = "new"
+        self.state.log("activated", leg)
+        return True
+
+    def _fill_some(self, order: Order, price: Decimal) -> None:
         quantity = self.fills.quantity(order)
         if order.side == "sell":
             quantity = min(quantity, self.state.held(order.ticker))
-        if quantity:
-            self._fill(order, quantity, self.fills.price(order, matched))
-        else:
+        if order.fate == "partial":
+            quantity, order.fate = order.remaining // 2, "dying"
+            self.state.touch(order)
+            if not quantity:
+                return
+        if not quantity or (order.time_in_force == "fok" and quantity < order.remaining):
             self._end(order, "canceled")
-        if order.status == "filled":
-            self._wake_legs(order, Step(step.price))
+            return
+        self._fill(order, quantity, price)
+        if order.fate == "dying":
+            order.resume_at = None
+            self.state.touch(order)
+        self._shrink_siblings(order)
+
+    def _shrink_siblings(self, order: Order) -> None:
+        """What a take-profit has sold its stop need not sell; when all is sold the stop dies."""
+        for other in self._group(order) if self._is_exit(order) else ():
+            if other.is_terminal or not self._is_exit(other):
+                continue
+            if order.status == "filled":
+                self._end(other, "canceled")
+            else:
+                other.qty = other.filled_qty + order.remaining
+                self.state.log("adjusted", other)
+
+    def _is_exit(self, order: Order) -> bool:
+        return order.order_class == "oco" or (
+            order.order_class == "bracket" and order.parent_id is not None
+        )
+
+    def _group(self, order: Order) -> list[Order]:
+        """The other members of an order's group."""
+        head = order.parent_id or order.order_id
+        members = [self.state.orders[head], *self.state.legs.get(head, ())]
+        return [one for one in members if one.order_id != order.order_id]
 
     def _fill(self, order: Order, quantity: int, price: Decimal) -> None:
         amount = price * quantity
@@ -182,8 +238,8 @@ class Lifecycle:
         )
 
     def _activity_id(self, name: str, number: object) -> str:
-        stamp = exchange_time(self.state.clock).strftime("%Y%m%d%H%M%S%f")[:-3]
-        return f"{stamp}::{server_id(self.settings.seed, name, f'activity {number}')}"
+        own = server_id(self.settings.seed, name, f"activity {number}")
+        return f"{_local_stamp(self.state.clock)}::{own}"
 
     def adjustment_activity(self, kind: str, ticker: str, qty: Decimal, net_usd: Decimal) -> None:
         """Record what a split did: ``SPLIT`` shares, or ``CIL`` cash in lieu of a fraction."""
@@ -203,11 +259,19 @@ class Lifecycle:
         )
 
     def _wake_legs(self, parent: Order, step: Step) -> None:
+        free = available(self.state, parent.ticker)
         for leg in self.state.legs.get(parent.order_id, ()):
-            if leg.status == "held" and leg.cancel_due is None:
-                leg.status = "new"
+            if leg.status != "held" or leg.cancel_due is not None or leg.fate == "stuck":
+                continue
+            if leg.side == "sell" and leg.qty > free:  # a part was sold while the entry filled
+                leg.qty = free
+                if not free:
+                    self._end(leg, "canceled")
+                    continue
+            if not self._is_exit(leg) or leg.stop_price is None:
+                leg.status = self.settings.activated_leg_status
                 self.state.log("activated", leg)
-                self.match(leg, step)
+            self.match(leg, step)
 
     # ------------------------------------------------------------------------------ endings
 
@@ -223,6 +287,8 @@ class Lifecycle:
         if order.status == "pending_cancel":
             return
         due = self._cancel_due()
+        if order.fate == "fill" and due is None:
+            due = self.state.clock + timedelta(seconds=LATE_FILL_S)
         if due is None:
             self.cancel(order)
         else:
@@ -238,12 +304,40 @@ class Lifecycle:
 
     def cancel(self, order: Order) -> None:
         """The order ends unfilled or half filled, and with it the rest of its group."""
+        if self._fills_instead(order):
+            return
         self._end(order, "canceled")
-        if order.parent_id is not None and not self.state.orders[order.parent_id].is_terminal:
-            self.cancel(self.state.orders[order.parent_id])
-        for leg in self.state.legs.get(order.order_id, ()):
-            if not leg.is_terminal and leg.cancel_due is None:
-                self._doom(leg)
+        if order.filled_qty and self._covers_part(order):
+            return
+        for other in self._group(order) if order.order_class != "simple" else ():
+            if other.is_terminal or other.cancel_due is not None:
+                continue
+            if other.parent_id is None:
+                self.cancel(other)
+            else:
+                self._doom(other)
+
+    def _fills_instead(self, order: Order) -> bool:
+        """An order that a fault lets fill while its cancel is under way."""
+        price = self.market.path_price(order.ticker, self.state.clock)
+        if order.fate != "fill" or price is None:
+            return False
+        limit = order.working_limit
+        order.fate, order.cancel_due = None, None
+        self._fill(order, order.remaining, price if limit is None else limit)
+        self._wake_legs(order, Step(price))
+        return True
+
+    def _covers_part(self, entry: Order) -> bool:
+        """Let the legs of a half filled entry that died protect what it bought, if so set."""
+        legs = [leg for leg in self.state.legs.get(entry.order_id, ()) if leg.status == "held"]
+        if not self.settings.partial_entry_activates_legs or not legs:
+            return False
+        for leg in legs:
+            leg.qty = entry.filled_qty
+        entry_price = self.market.mark(entry.ticker, self.state.clock)
+        self._wake_legs(entry, Step(entry_price or entry.filled_usd / entry.filled_qty))
+        return True
 
     def _doom(self, leg: Order) -> None:
         delay_s = self.settings.leg_death_delay_s
@@ -255,12 +349,31 @@ class Lifecycle:
 
     def expire(self, order: Order) -> None:
         """A day order ends at the close."""
-        self._end(order, "expired")
+        is_leg = order.parent_id is not None
+        self._end(order, self.settings.group_leg_ends_as if is_leg else "expired")
+        if order.filled_qty and self._covers_part(order):
+            return
+        for leg in self.state.legs.get(order.order_id, ()):
+            if not leg.is_terminal and leg.time_in_force == "gtc":
+                self._end(leg, "canceled")
+
+    def end_auction(self, order: Order) -> None:
+        """What an auction or an immediate order could not fill is cancelled."""
+        self._end(order, "canceled")
+
+    def reject(self, order: Order) -> None:
+        """The exchange rejects an order that the venue had accepted, and with it its legs."""
+        self._end(order, "rejected")
+        for leg in self.state.legs.get(order.order_id, ()):
+            if not leg.is_terminal:
+                self._end(leg, "canceled")
 
     def _end(self, order: Order, status: str) -> None:
         order.status, order.resume_at, order.cancel_due = status, None, None
         if status == "expired":
             order.expired_at = self.state.clock
+        elif status == "rejected":
+            order.failed_at = self.state.clock
         else:
             order.canceled_at = self.state.clock
         self.state.log(status, order)
@@ -287,6 +400,11 @@ class Lifecycle:
         new = self._new_order(request, client_id, number)
         new.status, new.replaces, new.reserve_price = "new", old.order_id, old.reserve_price
         new.qty -= old.filled_qty
+        new.order_class, new.parent_id = old.order_class, old.parent_id
+        for leg in self.state.legs.pop(old.order_id, ()):
+            leg.parent_id = new.order_id
+            self.state.legs.setdefault(new.order_id, []).append(leg)
+            self.state.touch(leg)
         old.status, old.replaced_at, old.replaced_by = "replaced", self.state.clock, new.order_id
         old.resume_at = None
         self.state.add(new)
@@ -295,12 +413,21 @@ class Lifecycle:
         return new
 
 
+@lru_cache(maxsize=1024)
 def expiry_of(time_in_force: str, now: datetime) -> datetime:
     """When an order sent at ``now`` ages: the close of its session, or 16:00 after 90 days."""
-    if time_in_force == "day":
+    if time_in_force == "opg":
+        return open_instant(session_of(now))
+    if time_in_force != "gtc":
         return close_instant(session_of(now))
     last = exchange_time(now).date() + timedelta(days=GTC_DAYS)
     return datetime.combine(last, time(16), tzinfo=EXCHANGE_ZONE).astimezone(UTC)
+
+
+@lru_cache(maxsize=1024)
+def _local_stamp(instant: datetime) -> str:
+    """New York time to the millisecond, as activity ids begin."""
+    return exchange_time(instant).strftime("%Y%m%d%H%M%S%f")[:-3]
 
 
 def next_open(now: datetime) -> datetime:

@@ -72,6 +72,12 @@ class Market:
         self._marks: dict[str, Decimal | None] = {}
         self._traded: dict[str, bool] = {}
 
+    def use(self, history: PriceHistory) -> None:
+        """Read prices from ``history`` from now on."""
+        self.history = history
+        self._marks.clear()
+        self._traded.clear()
+
     def phase(self, now: datetime) -> Phase:
         """The stretch of the day that ``now`` lies in."""
         if not self._phase.start <= now < self._phase.end:

@@ -57,7 +57,9 @@ class Order:
 
     ``elected`` marks a stop that has triggered; ``reserve_price`` is what a buy is charged against
     buying power per share; ``resume_at`` is when the rest of a partial fill is looked at again and
-    ``cancel_due`` when a requested cancel takes effect.
+    ``cancel_due`` when a requested cancel takes effect. A trailing stop follows ``high_water`` at
+    a distance in USD or percent. ``fate`` is what a fault has in store for
+    it: ``reject``, ``stuck``, ``partial`` (then ``dying``), or ``fill`` when it is cancelled.
     """
 
     order_id: str
@@ -92,11 +94,20 @@ class Order:
     reserve_price: Decimal = Decimal(0)
     resume_at: datetime | None = None
     cancel_due: datetime | None = None
+    trail_usd: Decimal | None = None
+    trail_percent: Decimal | None = None
+    high_water: Decimal | None = None
+    fate: str | None = None
 
     @property
     def remaining(self) -> int:
         """Shares that are not filled."""
         return self.qty - self.filled_qty
+
+    @property
+    def working_status(self) -> str:
+        """Its status while it works at the exchange."""
+        return "partially_filled" if self.filled_qty else "new"
 
     @property
     def is_terminal(self) -> bool:
@@ -173,7 +184,8 @@ class Event:
     """One line of the log: the facts of the order after it, and the position after it.
 
     ``kind`` is one of accepted, refused, new, activated, filled, cancel_requested, canceled,
-    expired, replaced, adjusted, split or cash_in_lieu. Position and live sell cover of a ticker
+    expired, rejected, replaced, adjusted, split, renamed, cash_in_lieu, halted, resumed,
+    parked, blocked, intervention or fault. Position and live sell cover of a ticker
     follow from the log alone, by the last facts of each order and the last position; cash follows
     from the signed ``amount_usd`` of each fill and payment.
     """

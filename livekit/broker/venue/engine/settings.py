@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["FillModelName", "VenueSettings"]
 
-FillModelName = Literal["parity", "paper"]
+FillModelName = Literal["parity", "paper", "rough"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,10 @@ class VenueSettings:
     canceled_order_cancellable: bool = False
     resting_leg_blocks_opposite: bool = True
     splits_adjust_group_legs: bool = False
+    partial_entry_activates_legs: bool = False
+    activated_leg_status: Literal["new", "accepted"] = "new"
+    group_leg_ends_as: Literal["expired", "canceled"] = "expired"
+    activated_leg_replaceable: bool = False
+    gtc_orders_are_done_for_day: bool = False
+    halts_suspend_orders: bool = False
     data_plan: Literal["basic", "plus"] = "basic"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from livekit.broker.venue.engine.interventions import Intervention
 from livekit.broker.venue.engine.records import Activity, EquityPoint, Event, Order, Position
 from livekit.broker.venue.engine.refusals import Refusal
 
@@ -34,7 +35,9 @@ class Changes:
 class VenueState:
     """Everything the venue remembers. ``events`` holds the log since the last save.
 
-    ``working`` holds the orders that are not terminal, by ticker, oldest first.
+    ``working`` holds the orders that are not terminal, by ticker, oldest first; ``halted`` the
+    tickers whose trading an exchange has stopped, ``interventions`` what was done to the prices;
+    ``blocked`` says that the account may not trade.
     """
 
     clock: datetime
@@ -47,6 +50,9 @@ class VenueState:
     closes: list[EquityPoint] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     event_count: int = 0
+    halted: set[str] = field(default_factory=set)
+    blocked: bool = False
+    interventions: list[Intervention] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Build the look-ups from the rows."""
@@ -70,6 +76,9 @@ class VenueState:
             self._set_timer(order)
 
     def _set_timer(self, order: Order) -> None:
+        if order.resume_at is None and order.cancel_due is None:
+            self.timers.pop(order.order_id, None)
+            return
         due = min(filter(None, (order.resume_at, order.cancel_due)), default=None)
         if due is None or order.is_terminal:
             self.timers.pop(order.order_id, None)
@@ -106,24 +115,31 @@ class VenueState:
             working.pop(order.order_id, None)
             if not working:
                 self.working.pop(order.ticker, None)
-        self._append(
-            kind,
-            order.ticker,
-            order_id=order.order_id,
-            client_order_id=order.client_order_id,
-            parent_id=order.parent_id,
-            side=order.side,
-            type=order.type,
-            order_class=order.order_class,
-            status=order.status,
-            qty=order.qty,
-            filled_qty=order.filled_qty,
-            limit_price=order.limit_price,
-            stop_price=order.stop_price,
-            fill_qty=fill[0] if fill else None,
-            fill_price=fill[1] if fill else None,
-            cash_usd=self.cash_usd if fill else None,
-            amount_usd=_signed_amount(order.side, *fill) if fill else None,
+        self.event_count += 1
+        quantity, price = fill or (None, None)
+        self.events.append(
+            Event(
+                self.event_count,
+                self.clock,
+                kind,
+                order.ticker,
+                order.order_id,
+                order.client_order_id,
+                order.parent_id,
+                order.side,
+                order.type,
+                order.order_class,
+                order.status,
+                order.qty,
+                order.filled_qty,
+                order.limit_price,
+                order.stop_price,
+                quantity,
+                price,
+                self.held(order.ticker),
+                self.cash_usd if fill else None,
+                _signed_amount(order.side, *fill) if fill else None,
+            )
         )
 
     def log_refusal(self, ticker: str, client_order_id: str | None, refusal: Refusal) -> None:
@@ -141,9 +157,47 @@ class VenueState:
         """Record that a split changed a position."""
         self._append("split", ticker, ratio=ratio)
 
+    def rename(self, old: str, new: str) -> None:
+        """Everything held and working in ``old`` is ``new`` from now on."""
+        position = self.positions.pop(old, None)
+        if position is not None:
+            position.ticker = new
+            self.positions[new] = position
+            self._moved |= {old, new}
+        for order in self.working.pop(old, {}).values():
+            order.ticker = new
+            self.working.setdefault(new, {})[order.order_id] = order
+            self._dirty[order.order_id] = order
+        self._append("renamed", old, message=f"now {new}")
+        self._append("renamed", new, message=f"was {old}")
+
     def log_payment(self, ticker: str, amount_usd: Decimal) -> None:
         """Record cash in lieu of a fraction of a share."""
         self._append("cash_in_lieu", ticker, cash_usd=self.cash_usd, amount_usd=amount_usd)
+
+    def log_fault(self, ticker: str, client_order_id: str | None, message: str) -> None:
+        """Record that a fault struck a request."""
+        self._append("fault", ticker, client_order_id=client_order_id, message=message)
+
+    def intervene(self, intervention: Intervention) -> None:
+        """Record what will befall a ticker."""
+        self.interventions.append(intervention)
+        self._append("intervention", intervention.ticker, message=intervention.text)
+
+    def block(self, *, blocked: bool) -> None:
+        """The account may not trade any more, or may again."""
+        self.blocked = blocked
+        self._append("blocked", "", message="trading blocked" if blocked else "trading allowed")
+
+    def halt(self, ticker: str) -> None:
+        """Nothing of ``ticker`` is matched any more."""
+        self.halted.add(ticker)
+        self._append("halted", ticker)
+
+    def resume(self, ticker: str) -> None:
+        """``ticker`` trades again."""
+        self.halted.discard(ticker)
+        self._append("resumed", ticker)
 
     def _append(self, kind: str, ticker: str, **facts: object) -> None:
         self.event_count += 1

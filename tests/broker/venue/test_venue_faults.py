@@ -1,0 +1,443 @@
+"""Every kind of fault, as the hardened client meets it, and what it left in the book."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from alpaca.trading.requests import GetOrdersRequest
+from pydantic import ValidationError
+from venue_kit import BASE_URL, FRIDAY, KEYS, THURSDAY, Venue, holding, ny, refusal
+
+from livekit.broker.client import AlpacaClient
+from livekit.broker.venue.clock import InProcessClock
+from livekit.broker.venue.faults import FaultKind, FaultRule, FaultSchedule
+from livekit.broker.venue.transport import VenueTransport
+from livekit.errors import CredentialsRefused, OutcomeUnknown, VenueUnavailable
+
+K = FaultKind
+
+
+class Desk:
+    """A venue at Thursday 10:00, the hardened client on it, and one rule."""
+
+    def __init__(self, kind: FaultKind, **options: object) -> None:
+        self.venue = Venue()
+        self.venue.at(THURSDAY, 10)
+        self.client = AlpacaClient(
+            KEYS.api_key,
+            KEYS.secret_key,
+            BASE_URL,
+            transport=VenueTransport(self.venue.app),
+            clock=InProcessClock(self.venue.app),
+        )
+        self.venue.app.control.inject(FaultRule(kind, **options))
+
+    def buy(self, name: str = "b1", quantity: int = 10):
+        return self.client.place_order("AAA", quantity, "buy", client_order_id=name)
+
+    def buy_with_stop(self):
+        return self.client.place_bracket_order(
+            "AAA", 10, stop_price=Decimal(90), client_order_id="b1"
+        )
+
+    @property
+    def taken(self) -> bool:
+        return bool(self.venue.engine.state.orders)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self.venue.app.faults.counts
+
+
+def writes(kind: FaultKind, error: type[Exception], *, taken: bool) -> Callable[[], Desk]:
+    def scenario() -> Desk:
+        desk = Desk(kind, method="POST", path="/v2/orders")
+        with pytest.raises(error):
+            desk.buy()
+        assert desk.taken is taken
+        after = desk.client.get_order_by_client_id("b1")
+        assert (after is not None) is taken
+        return desk
+
+    return scenario
+
+
+def slow_drip() -> Desk:
+    desk = Desk(K.SLOW_DRIP, method="POST", seconds=20)
+    before = desk.venue.engine.now
+    assert desk.buy().client_order_id == "b1"
+    assert desk.venue.engine.now - before >= timedelta(seconds=20)
+    return desk
+
+
+def rate_limited_read() -> Desk:
+    desk = Desk(K.RATE_LIMITED, path="/v2/account", seconds=40)
+    before = desk.venue.engine.now
+    desk.client.get_account()
+    assert timedelta(seconds=39) <= desk.venue.engine.now - before <= timedelta(seconds=42)
+    return desk
+
+
+def unknown_status_is_carried() -> Desk:
+    desk = Desk(K.UNKNOWN_ENUM, method="POST")
+    assert desk.buy().status == "settling_elsewhere"
+    desk.venue.app.control.inject(FaultRule(K.UNKNOWN_ENUM, path="/v2/orders"))
+    with pytest.raises(ValidationError):
+        desk.venue.trading.get_orders(GetOrdersRequest(status="all"))
+    return desk
+
+
+def null_stamp_breaks_only_the_sdk() -> Desk:
+    desk = Desk(K.NULL_VALUE, path="/v2/orders", method="GET", times=2)
+    desk.buy()
+    with pytest.raises(ValidationError):
+        desk.venue.trading.get_orders(GetOrdersRequest(status="all"))
+    (order,) = desk.client.list_orders(status="all")
+    assert order.submitted_at is None
+    return desk
+
+
+def missing_field_breaks_only_the_sdk() -> Desk:
+    desk = Desk(K.MISSING_FIELD, path="/v2/assets/AAA", times=2)
+    with pytest.raises(ValidationError):
+        desk.venue.trading.get_asset("AAA")
+    assert desk.client.get_asset("AAA") is not None
+    return desk
+
+
+def stale_read() -> Desk:
+    desk = Desk(K.STALE_READ, path="/v2/positions", times=1)
+    assert desk.client.get_positions() == ()
+    desk.buy()
+    assert desk.client.get_positions() == ()
+    assert len(desk.client.get_positions()) == 1
+    return desk
+
+
+def truncated_list() -> Desk:
+    desk = Desk(K.TRUNCATED_LIST, path="/v2/orders", keep=2)
+    for number in range(3):
+        desk.buy(f"b{number}")
+    assert len(desk.client.list_orders(status="closed")) == 2
+    assert len(desk.client.list_orders(status="closed")) == 3
+    return desk
+
+
+def late_visibility() -> Desk:
+    desk = Desk(K.LATE_VISIBILITY, seconds=3)
+    placed = desk.buy()
+    assert desk.client.get_order(placed.order_id) is None
+    assert desk.client.get_order_by_client_id("b1") is None
+    assert desk.client.list_orders(status="all") == ()
+    assert len(desk.client.get_positions()) == 1
+    desk.venue.app.pass_time(3)
+    assert desk.client.get_order_by_client_id("b1") is not None
+    assert len(desk.client.list_orders(status="all")) == 1
+    return desk
+
+
+def clock_skew() -> Desk:
+    desk = Desk(K.CLOCK_SKEW, seconds=90)
+    assert desk.client.get_clock().timestamp == desk.venue.engine.now + timedelta(seconds=90)
+    return desk
+
+
+def async_reject() -> Desk:
+    desk = Desk(K.ASYNC_REJECT)
+    placed = desk.buy_with_stop()
+    assert placed.status == "pending_new"
+    after = desk.client.get_order(placed.order_id)
+    assert (after.status, after.legs[0].status) == ("rejected", "canceled")
+    assert desk.client.get_positions() == ()
+    return desk
+
+
+def stuck_leg() -> Desk:
+    desk = Desk(K.STUCK_LEG)
+    placed = desk.buy_with_stop()
+    desk.venue.at(THURSDAY, 15)
+    after = desk.client.get_order(placed.order_id)
+    assert (after.status, after.legs[0].status) == ("filled", "held")
+    return desk
+
+
+def partial_then_expiry() -> Desk:
+    desk = Desk(K.PARTIAL_THEN_EXPIRY)
+    placed = desk.buy(quantity=7)
+    desk.venue.at(THURSDAY, 15)
+    during = desk.client.get_order(placed.order_id)
+    assert (during.status, during.filled_quantity) == ("partially_filled", 3)
+    desk.venue.at(THURSDAY, 16)
+    after = desk.client.get_order(placed.order_id)
+    assert (after.status, after.filled_quantity) == ("expired", 3)
+    return desk
+
+
+def stop_order(desk: Desk):
+    desk.buy()
+    return desk.client.place_order(
+        "AAA",
+        10,
+        "sell",
+        client_order_id="s1",
+        order_type="stop",
+        time_in_force="gtc",
+        stop_price=Decimal(90),
+    )
+
+
+def cancel_fills() -> Desk:
+    desk = Desk(K.CANCEL_FILLS)
+    stop = stop_order(desk)
+    desk.client.cancel_order(stop.order_id)
+    assert desk.client.get_order(stop.order_id).status == "pending_cancel"
+    desk.venue.app.pass_time(3)
+    assert desk.client.get_order(stop.order_id).status == "filled"
+    assert desk.client.get_positions() == ()
+    return desk
+
+
+def cancel_ignored() -> Desk:
+    desk = Desk(K.CANCEL_IGNORED)
+    stop = stop_order(desk)
+    desk.client.cancel_order(stop.order_id)
+    assert desk.client.get_order(stop.order_id).status == "new"
+    desk.client.cancel_order(stop.order_id)
+    assert desk.client.get_order(stop.order_id).status == "canceled"
+    return desk
+
+
+SCENARIOS: dict[FaultKind, Callable[[], Desk]] = {
+    K.UNREACHABLE: writes(K.UNREACHABLE, VenueUnavailable, taken=False),
+    K.TIMEOUT_BEFORE: writes(K.TIMEOUT_BEFORE, OutcomeUnknown, taken=False),
+    K.ANSWER_LOST: writes(K.ANSWER_LOST, OutcomeUnknown, taken=True),
+    K.RESET_BEFORE: writes(K.RESET_BEFORE, OutcomeUnknown, taken=False),
+    K.RESET_AFTER: writes(K.RESET_AFTER, OutcomeUnknown, taken=True),
+    K.SLOW_DRIP: slow_drip,
+    K.RATE_LIMITED: rate_limited_read,
+    K.RATE_LIMITED_BARE: writes(K.RATE_LIMITED_BARE, VenueUnavailable, taken=False),
+    K.UNAUTHORIZED: writes(K.UNAUTHORIZED, CredentialsRefused, taken=False),
+    K.SERVER_ERROR: writes(K.SERVER_ERROR, OutcomeUnknown, taken=False),
+    K.SERVER_ERROR_TAKEN: writes(K.SERVER_ERROR_TAKEN, OutcomeUnknown, taken=True),
+    K.BAD_GATEWAY: writes(K.BAD_GATEWAY, OutcomeUnknown, taken=False),
+    K.BAD_GATEWAY_TAKEN: writes(K.BAD_GATEWAY_TAKEN, OutcomeUnknown, taken=True),
+    K.GATEWAY_TIMEOUT: writes(K.GATEWAY_TIMEOUT, OutcomeUnknown, taken=False),
+    K.GATEWAY_TIMEOUT_TAKEN: writes(K.GATEWAY_TIMEOUT_TAKEN, OutcomeUnknown, taken=True),
+    K.REDIRECT: writes(K.REDIRECT, OutcomeUnknown, taken=False),
+    K.NOT_JSON: writes(K.NOT_JSON, OutcomeUnknown, taken=True),
+    K.UNKNOWN_ENUM: unknown_status_is_carried,
+    K.NULL_VALUE: null_stamp_breaks_only_the_sdk,
+    K.MISSING_FIELD: missing_field_breaks_only_the_sdk,
+    K.STALE_READ: stale_read,
+    K.TRUNCATED_LIST: truncated_list,
+    K.LATE_VISIBILITY: late_visibility,
+    K.CLOCK_SKEW: clock_skew,
+    K.ASYNC_REJECT: async_reject,
+    K.STUCK_LEG: stuck_leg,
+    K.PARTIAL_THEN_EXPIRY: partial_then_expiry,
+    K.CANCEL_FILLS: cancel_fills,
+    K.CANCEL_IGNORED: cancel_ignored,
+}
+
+
+def table(counts: Counter[str]) -> str:
+    return "\n".join(f"{kind:24} {counts[kind]:6d}" for kind in FaultKind)
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_the_client_meets_each_kind_with_its_eyes_open(kind):
+    desk = SCENARIOS[kind]()
+    assert desk.counts[kind] >= 1
+    assert {name for name, times in desk.counts.items() if times} == {kind}
+
+
+def test_every_kind_of_fault_strikes_in_this_suite(capsys):
+    counts: Counter[str] = Counter()
+    for scenario in SCENARIOS.values():
+        counts.update(scenario().counts)
+    with capsys.disabled():
+        sys.stdout.write(f"\nfault                    struck\n{table(counts)}\n")
+    assert [kind for kind in FaultKind if not counts[kind]] == []
+
+
+def test_a_504_that_was_taken_makes_unmodified_alpaca_py_meet_its_own_order():
+    desk = Desk(K.GATEWAY_TIMEOUT_TAKEN, method="POST")
+    desk.venue.raw._retry_wait = 0
+    status, body = refusal(desk.venue.send, client_order_id="b1")
+    assert (status, body["message"]) == (422, "client_order_id must be unique")
+    assert len(desk.venue.engine.state.orders) == 1
+
+
+# -------------------------------------------------------------------------------------- rules
+
+
+def struck_requests(venue: Venue) -> list[int]:
+    return [strike.request for strike in venue.app.faults.strikes]
+
+
+def test_the_nth_match_is_struck_and_so_many_times():
+    venue = Venue()
+    venue.app.control.inject(FaultRule(K.SERVER_ERROR, path="/v2/clock", nth=3, times=2))
+    statuses = [venue.app.handle("GET", "/v2/clock", "", headers(), b"").status for _ in range(6)]
+    assert statuses == [200, 200, 500, 500, 200, 200]
+
+
+def headers() -> dict[str, str]:
+    return {"apca-api-key-id": KEYS.api_key, "apca-api-secret-key": KEYS.secret_key}
+
+
+def test_a_rule_may_ask_for_symbol_and_phase():
+    venue = Venue()
+    rule = FaultRule(K.SERVER_ERROR, symbol="BBB", phase="regular", times=0)
+    venue.app.control.inject(rule)
+    assert asked(venue, "AAA,BBB") == 200  # at night
+    venue.at(THURSDAY, 10)
+    assert asked(venue, "AAA") == 200
+    assert asked(venue, "AAA,BBB") == 500
+
+
+def asked(venue: Venue, symbols: str) -> int:
+    path = "/v2/stocks/trades/latest"
+    return venue.app.handle("GET", path, f"symbols={symbols}", headers(), b"").status
+
+
+def test_an_order_in_the_path_counts_with_its_symbol():
+    venue = holding(Venue())
+    order = venue.stop("90")
+    venue.app.control.inject(FaultRule(K.CANCEL_IGNORED, symbol="AAA"))
+    venue.cancel(order)
+    assert venue.status(order) == "new"
+
+
+def random_day(seed: int, extra_reads: int) -> list[tuple[str, str]]:
+    venue = Venue()
+    kinds = (K.SERVER_ERROR, K.RESET_AFTER, K.UNAUTHORIZED)
+    venue.app.faults.install(FaultSchedule.random(seed, 0.1, kinds))
+    for _ in range(extra_reads):
+        venue.app.handle("GET", "/v2/account", "", headers(), b"")
+    for number in range(60):
+        body = f'{{"symbol": "AAA", "client_order_id": "c{number}"}}'.encode()
+        venue.app.handle("POST", "/v2/orders", "", headers(), body)
+    return [
+        (strike.kind.value, strike.client_order_id or "")
+        for strike in venue.app.faults.strikes
+        if strike.method == "POST"
+    ]
+
+
+def test_a_random_schedule_is_its_seed_and_no_other_request_moves_it():
+    assert random_day(7, 0) == random_day(7, 25)
+    assert random_day(7, 0) != random_day(8, 0)
+    assert 5 <= len(random_day(7, 0)) <= 35  # 60 orders, about 27 % of them struck
+
+
+def test_what_struck_is_in_the_log_with_its_seed():
+    venue = Venue()
+    venue.app.control.inject(FaultRule(K.SERVER_ERROR), seed=42)
+    venue.app.handle("GET", "/v2/account", "", headers(), b"")
+    (event,) = [event for event in venue.engine.state.events if event.kind == "fault"]
+    assert event.message == "fault server_error (seed 42) struck request 1: GET /v2/account"
+
+
+def test_a_fault_that_finds_nothing_to_strike_waits_for_its_chance():
+    venue = Venue()
+    venue.app.control.inject(FaultRule(K.TRUNCATED_LIST, keep=1))
+    assert venue.raw.get("/orders", {"status": "all"}) == []
+    assert not venue.app.faults.strikes
+
+
+# ------------------------------------------------------------------- halts, splits, new symbols
+
+
+def test_in_a_halt_a_stop_waits_and_meets_the_price_after_it():
+    venue = holding(Venue())
+    stop = venue.stop("98")
+    venue.app.control.halt("AAA")
+    venue.at(FRIDAY, 9)  # Thursday's low of 97 passed by
+    assert venue.status(stop) == "new"
+    venue.app.control.resume("AAA")
+    venue.at(FRIDAY, 16)
+    assert venue.status(stop) == "new"
+    venue.app.control.halt("AAA")
+    venue.engine.advance(ny(FRIDAY, 16) + timedelta(days=3))  # Monday 16:00, open 90
+    assert venue.status(stop) == "new"
+
+
+def test_a_resumed_ticker_trades_at_the_price_of_the_moment():
+    venue = holding(Venue())
+    venue.app.control.halt("AAA")
+    sold = venue.sell()
+    venue.at(THURSDAY, 12)  # a third of the session has passed: the path is at its low of 97
+    assert venue.status(sold) == "new"
+    venue.app.control.resume("AAA")
+    assert venue.order(sold)["filled_avg_price"] == "96.515"  # 97 less 0.5 %
+
+
+def test_a_split_that_is_ordered_changes_shares_prices_and_stops():
+    venue = holding(Venue())
+    stop = venue.stop("90")
+    venue.app.control.split("AAA", "2:1", FRIDAY)
+    venue.at(FRIDAY, 9, 30)
+    assert venue.position()["qty"] == "20"
+    assert venue.last_trade()["p"] == 51.5  # Friday's open of 103, halved
+    assert venue.order(stop)["stop_price"] == "45"
+
+
+def test_a_reverse_split_cancels_plain_gtc_orders():
+    venue = holding(Venue())
+    stop = venue.stop("90")
+    venue.app.control.split("AAA", "1:2", FRIDAY)
+    venue.at(FRIDAY, 9, 30)
+    assert (venue.position()["qty"], venue.status(stop)) == ("5", "canceled")
+    assert venue.last_trade()["p"] == 206.0
+
+
+def test_a_new_symbol_takes_position_and_orders_along():
+    venue = holding(Venue())
+    stop = venue.stop("92")
+    venue.app.control.rename("AAA", "ZZZ", FRIDAY)
+    venue.at(FRIDAY, 10)
+    assert venue.position("ZZZ")["qty"] == "10"
+    assert venue.order(stop)["symbol"] == "ZZZ"
+    venue.engine.advance(ny(FRIDAY, 10) + timedelta(days=3))  # Monday opens at 90
+    assert venue.status(stop) == "filled"
+
+
+def test_as_a_setting_a_halt_suspends_orders_and_its_end_restores_them():
+    venue = holding(Venue(halts_suspend_orders=True))
+    stop = venue.stop("90")
+    venue.app.control.halt("AAA")
+    assert venue.status(stop) == "suspended"
+    assert refusal(venue.cancel, stop)[0] == 422
+    venue.app.control.resume("AAA")
+    assert venue.status(stop) == "new"
+
+
+def test_as_a_setting_gtc_orders_are_done_for_the_day_until_the_morning():
+    venue = holding(Venue(gtc_orders_are_done_for_day=True))
+    stop = venue.stop("90")
+    venue.at(THURSDAY, 16)
+    assert venue.status(stop) == "done_for_day"
+    venue.at(FRIDAY, 4)
+    assert venue.status(stop) == "new"
+
+
+def test_a_blocked_account_says_so_and_takes_no_order():
+    venue = Venue()
+    venue.app.control.block()
+    assert venue.raw.get("/account")["trading_blocked"] is True
+    status, body = refusal(venue.send)
+    assert (status, body["message"]) == (403, "account is not authorized to trade")
+    venue.app.control.block(blocked=False)
+    venue.send()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL)
