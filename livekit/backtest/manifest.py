@@ -5,6 +5,7 @@ Its ``config`` object is what `LiveConfig.verify_against_manifest` reads.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ from livekit.config import LiveConfig, config_sha256
 from livekit.errors import BadInput
 from livekit.sessions import calendar_version
 
-__all__ = ["GitState", "git_state", "write_manifest"]
+__all__ = ["GitState", "file_sha256", "git_state", "write_manifest"]
 
 LIBRARIES = (
     "earnings-livekit",
@@ -29,6 +30,7 @@ LIBRARIES = (
     "pandas",
     "pyarrow",
     "scipy",
+    "numba",
     "exchange-calendars",
     "alpaca-py",
     "sqlalchemy",
@@ -81,6 +83,7 @@ def write_manifest(
     inputs: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     metrics: Mapping[str, float | None] | None = None,
+    simulation: Mapping[str, str] | None = None,
     checkout: Path | None = None,
 ) -> None:
     """Write the manifest of a run; the file appears whole or not at all.
@@ -92,6 +95,7 @@ def write_manifest(
         inputs: sha256 by name of input (prices, reports).
         counts: trades, candidates, sessions and the like.
         metrics: summary figures; None = not available.
+        simulation: of a backtest, its strategy, mode, stop_fill and adjustment.
         checkout: top of the checkout the code runs from; default: where the package lies.
 
     Raises:
@@ -112,8 +116,18 @@ def write_manifest(
         "inputs": dict(inputs or {}),
         "counts": dict(counts or {}),
         "metrics": dict(metrics or {}),
+        "simulation": dict(simulation or {}),
     }
     _write_whole(Path(path), json.dumps(body, indent=2, allow_nan=False) + "\n")
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file that a run reads; raises `BadInput` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInput(path, f"cannot be read ({error.strerror})") from error
 
 
 def _version(distribution: str) -> str | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from livekit.backtest.breakdowns import Grouping, breakdown
+from livekit.backtest.metrics import Metrics, measure
+from livekit.backtest.recording import EquityPoint, Recording, SkippedCandidate
 from livekit.config import LiveConfig
-from livekit.model import Candidate, ClosedTrade, Skip
+from livekit.model import Candidate, ClosedTrade
 
 __all__ = ["BacktestResult", "EquityPoint", "SkippedCandidate"]
 
@@ -41,45 +43,62 @@ _SESSION_COLUMNS = ("session", "entry_session", "exit_session", "report_date")
 _NUMBER_COLUMNS = ("score", "gap_size", "price")
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedCandidate:
-    """A candidate that was not bought on its session."""
-
-    session: date
-    skip: Skip
-
-
-@dataclass(frozen=True, slots=True)
-class EquityPoint:
-    """A book at the close of a session, in USD.
-
-    ``equity_usd`` is the base capital with realised (so far) and unrealised profit;
-    ``invested_usd`` what the open positions cost.
-    """
-
-    session: date
-    equity_usd: float
-    realised_usd: float
-    unrealised_usd: float
-    open_positions: int
-    invested_usd: float
-
-
 @dataclass(frozen=True)
 class BacktestResult:
     """Closed trades in the order of their exits, skips and equity by session.
 
     Positions still open at the end are among the trades as `end_of_data`; the last equity point is
-    before that mark and equal to it but for rounding.
+    before that mark and equal to it but for rounding. Values and frames are made at first use.
     """
 
     config: LiveConfig
     strategy: str
+    mode: str
     stop_fill: str
     adjustment: str
-    closed: tuple[ClosedTrade, ...]
-    skips: tuple[SkippedCandidate, ...]
-    curve: tuple[EquityPoint, ...]
+    recording: Recording = field(repr=False)
+
+    @property
+    def capital_usd(self) -> float:
+        """What percentages refer to: the base capital, or what trades without a book required."""
+        invested_usd = self.recording.curve().invested_usd
+        required_usd = float(invested_usd.max(initial=0.0)) if self.mode == "trade" else 0.0
+        return required_usd or self.config.base_capital_usd
+
+    @cached_property
+    def closed(self) -> tuple[ClosedTrade, ...]:
+        """The finished trades."""
+        return self.recording.closed()
+
+    @cached_property
+    def skips(self) -> tuple[SkippedCandidate, ...]:
+        """The candidates that were not bought."""
+        return self.recording.skips()
+
+    @cached_property
+    def curve(self) -> tuple[EquityPoint, ...]:
+        """The equity at each session's close."""
+        return self.recording.points(self.capital_usd)
+
+    @property
+    def simulation(self) -> Mapping[str, str]:
+        """What was simulated besides the configuration, as a manifest records it."""
+        return {
+            "strategy": self.strategy,
+            "mode": self.mode,
+            "stop_fill": self.stop_fill,
+            "adjustment": self.adjustment,
+        }
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How much there was of everything, as a manifest records it."""
+        return {
+            "sessions": len(self.curve),
+            "candidates": len(self.closed) + len(self.skips),
+            "trades": len(self.closed),
+            "skipped": len(self.skips),
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -90,9 +109,15 @@ class BacktestResult:
             "books, and later data changes earlier rows.",
         }
         return (
-            "The reference price of a candidate is its session's open.",
+            "The reference price of a candidate is the open of the session it enters on.",
+            *self._mode_notes(),
             basis[self.adjustment],
         )
+
+    def _mode_notes(self) -> tuple[str, ...]:
+        if self.mode != "trade":
+            return ()
+        return ("Each candidate is traded alone: no places, no rotation, no limit of capital.",)
 
     @cached_property
     def trades(self) -> pd.DataFrame:
@@ -111,6 +136,14 @@ class BacktestResult:
         """One row a session, at its close."""
         rows = [tuple(getattr(point, name) for name in _EQUITY_COLUMNS) for point in self.curve]
         return _frame(rows, _EQUITY_COLUMNS)
+
+    def metrics(self, capital_usd: float | None = None) -> Metrics:
+        """Every figure of the result on ``capital_usd`` (default: that of the result)."""
+        return measure(self.closed, self.recording.curve(), capital_usd or self.capital_usd)
+
+    def breakdown(self, by: Grouping) -> pd.DataFrame:
+        """The trades in groups, see `breakdown`: grade, score or gap range, reason, month."""
+        return breakdown(self.closed, by)
 
 
 def _trade_row(trade: ClosedTrade) -> tuple[Any, ...]:

@@ -1,4 +1,7 @@
-"""One session of one book, settled on official bars: the step that every simulation repeats.
+"""One session of one book, settled on official bars, on frozen values.
+
+The books of the paper account are settled so, session by session; `livekit.backtest.session_pass`
+does the same over arrays for years at once, with the same rules.
 
 Order within a session: decisions on what was known before the open; splits take effect; pending
 exits fill at the open; candidates enter and at most one rotates a holding out; protective stops;
@@ -27,7 +30,7 @@ from livekit.model import (
     Holding,
     SessionDecision,
 )
-from livekit.strategy import rules
+from livekit.strategy import position_rules, rules
 from livekit.strategy.decisions import (
     Deferral,
     WeekEvaluation,
@@ -50,8 +53,8 @@ __all__ = [
 
 StopFill = Literal["gap_aware", "at_stop"]
 Adjustment = Literal["split", "all"]
-STOP_MODES = ("intraday", "close", "close_next_open", "skip_entry_day")
 ENTRY_MODES = ("report_open",)
+NEXT_OPEN = "next_open"  # an entry mode of single trades only
 
 SPIN_OFF_REINVESTED = "spin_off_reinvested"
 
@@ -94,11 +97,16 @@ class _Day:
     trailing: tuple[str, int]
 
 
-def require_supported(config: LiveConfig, stop_fill: str, adjustment: str) -> None:
-    """Raise `UnknownParameter` unless a portfolio simulation knows these modes."""
+def require_supported(
+    config: LiveConfig,
+    stop_fill: str,
+    adjustment: str,
+    entry_modes: Sequence[str] = ENTRY_MODES,
+) -> None:
+    """Raise `UnknownParameter` unless a simulation with these entry modes knows all others."""
     wanted = (
-        ("stop_mode", config.stop_mode, STOP_MODES),
-        ("entry_mode", config.entry_mode, ENTRY_MODES),
+        ("stop_mode", config.stop_mode, position_rules.STOP_MODES),
+        ("entry_mode", config.entry_mode, entry_modes),
         ("stop_fill", stop_fill, get_args(StopFill)),
         ("adjustment", adjustment, get_args(Adjustment)),
     )
@@ -176,7 +184,7 @@ def mark_out(book: Book, session: date) -> tuple[ClosedTrade, ...]:
     )
 
 
-# --------------------------------------------------------------------------------------- splits
+# ---------------------------------------------------------------------------------- price basis
 
 
 def _on_todays_basis(holding: Holding, bar: Bar | None, adjustment: str) -> Holding:
@@ -184,38 +192,29 @@ def _on_todays_basis(holding: Holding, bar: Bar | None, adjustment: str) -> Hold
 
     Its last close stays that of the old basis until this session's close replaces it.
     """
-    if bar is None:
+    adjust_all = adjustment == "all"
+    if bar is None or (bar.growth if adjust_all else bar.split_ratio) == 1.0:
         return holding
-    if adjustment == "all":
-        return holding if bar.growth == 1.0 else _reinvested(holding, bar.growth)
-    if bar.split_ratio == 1.0:
-        return holding
-    ratio = rules.snap_split_ratio(bar.split_ratio)
-    if math.isnan(ratio):
-        flags = dict.fromkeys((*holding.flags, SPIN_OFF_REINVESTED))
-        return replace(_reinvested(holding, bar.split_ratio), flags=tuple(flags))
-    return _split(holding, ratio, bar.open)
-
-
-def _split(holding: Holding, ratio: float, open_price: float) -> Holding:
-    whole, fraction = rules.split_shares(holding.shares_now, ratio)
-    cash_usd = fraction * holding.reinvested_factor * open_price
-    return replace(
-        holding,
-        split_factor=holding.split_factor * ratio,
-        shares_now=whole,
-        stop_price=rules.stop_after_split(holding.stop_price, ratio),
-        cash_in_lieu_usd=holding.cash_in_lieu_usd + cash_usd,
+    shares_now, factor, reinvested, stop, cash_usd, spun_off = position_rules.carry_basis(
+        holding.shares_now,
+        holding.split_factor,
+        holding.reinvested_factor,
+        holding.stop_price,
+        holding.cash_in_lieu_usd,
+        bar.split_ratio,
+        bar.growth,
+        bar.open,
+        adjust_all,
     )
-
-
-def _reinvested(holding: Holding, ratio: float) -> Holding:
-    """What the share gave away buys more of the same share, fractions included."""
+    flags = tuple(dict.fromkeys((*holding.flags, SPIN_OFF_REINVESTED)))
     return replace(
         holding,
-        split_factor=holding.split_factor * ratio,
-        reinvested_factor=holding.reinvested_factor * ratio,
-        stop_price=holding.stop_price / ratio,
+        shares_now=shares_now,
+        split_factor=factor,
+        reinvested_factor=reinvested,
+        stop_price=stop,
+        cash_in_lieu_usd=cash_usd,
+        flags=flags if spun_off else holding.flags,
     )
 
 
@@ -255,31 +254,27 @@ def _entered(day: _Day, candidate: Candidate, shares: int, open_price: float) ->
 
 
 def _stop_out(day: _Day, held: Sequence[Holding]) -> tuple[list[Holding], list[ClosedTrade]]:
-    if day.config.stop_mode == "close_next_open":
-        return [_stop_at_next_open(day, holding) for holding in held], []
+    mode = position_rules.STOP_MODES.index(day.config.stop_mode)
 
     def hits(holding: Holding, bar: Bar) -> ClosedTrade | None:
-        raw = _stop_price_hit(day, holding, bar)
+        raw = position_rules.stop_hit_price(
+            mode,
+            bar.open,
+            bar.low,
+            bar.close,
+            holding.stop_price,
+            holding.entry_session == day.session,
+            day.stop_fill == "gap_aware",
+        )
         return None if math.isnan(raw) else _sold(day, holding, raw, PROTECTIVE_STOP)
 
-    return _part(day, held, hits)
+    stay, stopped = _part(day, held, hits)
+    return [_stop_at_next_open(day, mode, holding) for holding in stay], stopped
 
 
-def _stop_price_hit(day: _Day, holding: Holding, bar: Bar) -> float:
-    """Raw price at which the stop takes the position out on this bar, or nan."""
-    is_entry_session = holding.entry_session == day.session
-    if day.config.stop_mode == "close":
-        hit = rules.reaches_stop(bar.close, holding.stop_price)
-        return bar.close if hit else math.nan
-    if day.config.stop_mode == "skip_entry_day" and is_entry_session:
-        return math.nan
-    gap_aware = day.stop_fill == "gap_aware"
-    return rules.stop_exit_price(bar.open, bar.low, holding.stop_price, is_entry_session, gap_aware)
-
-
-def _stop_at_next_open(day: _Day, holding: Holding) -> Holding:
+def _stop_at_next_open(day: _Day, mode: int, holding: Holding) -> Holding:
     bar = day.bars.get(holding.ticker)
-    if bar is None or not rules.reaches_stop(bar.close, holding.stop_price):
+    if bar is None or not position_rules.awaits_next_open(mode, bar.close, holding.stop_price):
         return holding
     return _pending(holding, PROTECTIVE_STOP, day.session)
 
@@ -320,7 +315,8 @@ def _end_long_holdings(
         return list(held), []
 
     def is_over(holding: Holding, bar: Bar) -> ClosedTrade | None:
-        over = (day.session - holding.entry_session).days >= longest_days
+        days = (day.session - holding.entry_session).days
+        over = position_rules.is_held_too_long(days, longest_days)
         return _sold(day, holding, bar.close, MAX_HOLDING) if over else None
 
     return _part(day, held, is_over)
@@ -363,12 +359,15 @@ def _sold(day: _Day, holding: Holding, raw: float, reason: str) -> ClosedTrade:
 
 
 def _closed(holding: Holding, session: date, fill: float, reason: str) -> ClosedTrade:
-    """The finished trade on the price basis of its entry session; ``fill`` is on today's.
-
-    The profit is that of the money: proceeds of the shares held today and cash paid for fractions,
-    less what the entry cost.
-    """
-    exit_price = rules.round_fill(fill * holding.split_factor)
+    """The finished trade on the price basis of its entry session; ``fill`` is on today's."""
+    exit_price, pnl_usd, return_pct = position_rules.close_out(
+        fill,
+        holding.entry_price,
+        holding.shares,
+        held_quantity(holding),
+        holding.cash_in_lieu_usd,
+        holding.split_factor,
+    )
     return ClosedTrade(
         candidate=holding.candidate,
         entry_session=holding.entry_session,
@@ -377,13 +376,8 @@ def _closed(holding: Holding, session: date, fill: float, reason: str) -> Closed
         exit_session=session,
         exit_price=exit_price,
         exit_reason=reason,
-        pnl_usd=rules.unrealised_pnl(
-            fill,
-            held_quantity(holding),
-            holding.cash_in_lieu_usd,
-            holding.shares * holding.entry_price,
-        ),
-        return_pct=100.0 * (exit_price / holding.entry_price - 1.0),
+        pnl_usd=pnl_usd,
+        return_pct=return_pct,
         hold_days=(session - holding.entry_session).days,
         flags=holding.flags,
     )

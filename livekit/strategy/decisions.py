@@ -33,7 +33,7 @@ from livekit.model import (
     SessionDecision,
     Skip,
 )
-from livekit.strategy import rules
+from livekit.strategy import position_rules, rules
 from livekit.strategy.trailing import (
     Deferral,
     WeekEvaluation,
@@ -45,6 +45,7 @@ from livekit.strategy.trailing import (
 )
 
 __all__ = [
+    "SKIP_REASONS",
     "Deferral",
     "WeekEvaluation",
     "WeeklyView",
@@ -59,7 +60,7 @@ __all__ = [
     "weekly_view",
 ]
 
-_SKIP_REASONS = {
+SKIP_REASONS = {
     rules.SKIP_FOREIGN: FOREIGN_HOLDING,
     rules.SKIP_DUPLICATE: DUPLICATE_TICKER,
     rules.SKIP_EXITS_TODAY: EXITS_TODAY,
@@ -116,7 +117,7 @@ def _preference(candidate: Candidate) -> tuple[bool, float, int]:
 
 def held_quantity(holding: Holding) -> float:
     """Shares a simulation holds today; fractional only after a spin-off was reinvested."""
-    return holding.shares_now * holding.reinvested_factor
+    return position_rules.held_quantity(holding.shares_now, holding.reinvested_factor)
 
 
 def holding_pnl_usd(holding: Holding, price: float) -> float:
@@ -162,8 +163,8 @@ def decide_session(
     )
     entries, skips, rotated_in = [], [], None
     for candidate, code, count in zip(candidates, codes, shares, strict=True):
-        if code in _SKIP_REASONS:
-            skips.append(Skip(candidate, _SKIP_REASONS[code]))
+        if code in SKIP_REASONS:
+            skips.append(Skip(candidate, SKIP_REASONS[code]))
             continue
         rotates_out = ordered[rotated].ticker if code == rules.ROTATE_IN else None
         rotated_in = candidate.ticker if rotates_out else rotated_in

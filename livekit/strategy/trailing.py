@@ -16,6 +16,7 @@ import numpy.typing as npt
 from livekit.config import LiveConfig
 from livekit.model import DailyBars, FloatArray, Holding, SessionArray, WeeklyBars
 from livekit.sessions import week_end
+from livekit.strategy.position_rules import is_transition_over
 from livekit.strategy.rules import is_below
 from livekit.strategy.weekly_bars import aggregate_daily_to_weekly, indicator, weeks_started_after
 
@@ -151,7 +152,7 @@ def _evaluate(
         close=close,
         indicator=line,
         completed_weeks=completed,
-        transition_met=completed >= transition_weeks,
+        transition_met=is_transition_over(completed, transition_weeks),
         broken=is_below(close, line),
         ticker=holding.ticker,
     )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from livekit.errors import UnknownParameter
 from livekit.model import DailyBars, FloatArray, SessionArray, WeeklyBars
 from livekit.sessions import week_end, week_start
+from livekit.strategy.position_rules import completed_weeks
 from livekit.strategy.rules import is_below
 
 __all__ = [
@@ -63,10 +64,11 @@ def _weekly(bars: DailyBars, mondays: npt.NDArray[np.int64]) -> WeeklyBars:
     starts = np.flatnonzero(np.diff(mondays, prepend=np.iinfo(np.int64).min))
     ends = np.append(starts[1:], len(mondays)) - 1 if len(starts) else starts
     factor = bars.adj_close / bars.close
-    bounds = [_week_bounds(int(monday)) for monday in mondays[starts]]
+    bounds = [_week_bounds(monday) for monday in mondays[starts].tolist()]
+    first, last = np.array(bounds, dtype=np.int64).reshape(-1, 2).T
     return WeeklyBars(
-        first_session=np.array([first for first, _ in bounds], dtype=_DAY),
-        last_session=np.array([last for _, last in bounds], dtype=_DAY),
+        first_session=first.astype(_DAY),
+        last_session=last.astype(_DAY),
         last_bar=bars.sessions[ends],
         open=(bars.open * factor)[starts],
         high=_by_week(np.maximum, bars.high * factor, starts),
@@ -97,9 +99,9 @@ def _is_cut(bars: DailyBars, first_asked: date) -> bool:
 
 
 @cache
-def _week_bounds(monday: int) -> tuple[date, date]:
+def _week_bounds(monday: int) -> tuple[int, int]:
     day = _EPOCH + timedelta(days=monday)
-    return week_start(day), week_end(day)
+    return (week_start(day) - _EPOCH).days, (week_end(day) - _EPOCH).days
 
 
 # ----------------------------------------------------------------------------------- indicators
@@ -132,7 +134,10 @@ def compute_weekly_ema(closes: FloatArray, period: int) -> FloatArray:
     if len(closes) < period:
         return line
     weight = 2.0 / (period + 1.0)
-    average = float(closes[:period].mean())
+    total = 0.0
+    for week in range(period):  # in order: a compiled caller must add up to the same last digit
+        total += closes[week]
+    average = total / period
     line[period - 1] = average
     for week in range(period, len(closes)):
         average += weight * (closes[week] - average)
@@ -168,7 +173,7 @@ def is_week_end_by_index(sessions: SessionArray, index: int) -> bool:
 def weeks_started_after(first_sessions: SessionArray, entry_session: date, week: int) -> int:
     """Weeks up to and including number ``week`` whose first session is after the entry session."""
     before = int(np.searchsorted(first_sessions, np.datetime64(entry_session, "D"), side="right"))
-    return max(0, week + 1 - before)
+    return completed_weeks(week, before)
 
 
 def count_completed_weeks(weekly: WeeklyBars, entry_session: date, current: date) -> int:

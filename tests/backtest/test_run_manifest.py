@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from worlds import make_world
 
-from livekit.backtest.manifest import git_state, write_manifest
+from livekit.backtest import PortfolioSimulator
+from livekit.backtest.manifest import file_sha256, git_state, write_manifest
 from livekit.config import LiveConfig, config_sha256
 from livekit.errors import BadInput, ManifestMismatch
 
@@ -102,3 +104,31 @@ def test_a_folder_inside_another_checkout_has_no_state_of_its_own(tmp_path: Path
     inside = tmp_path / "site-packages"
     inside.mkdir()
     assert git_state(inside) is None
+
+
+def test_a_backtest_records_what_it_simulated_and_what_came_of_it(tmp_path: Path) -> None:
+    world = make_world(3)
+    result = PortfolioSimulator(world.config(), world.strategy).run(world.bars(), world.reported())
+    data = tmp_path / "prices.bin"
+    data.write_bytes(b"prices")
+    write_manifest(
+        tmp_path / "run_manifest.json",
+        result.config,
+        created_at=NOON,
+        inputs={"prices": file_sha256(data)},
+        counts=result.counts,
+        metrics=result.metrics().figures(),
+        simulation=result.simulation,
+    )
+    body = json.loads((tmp_path / "run_manifest.json").read_text())
+    assert body["simulation"]["strategy"] == world.strategy
+    assert body["counts"]["trades"] == len(result.closed)
+    assert body["metrics"]["total_pnl_usd"] == result.metrics().total_pnl_usd
+    # By sha256sum of the same six bytes.
+    assert (
+        body["inputs"]["prices"]
+        == "fe81f9390ffe3dc8daa4888a7dc430ce4a41f164281d15449a24840a70b5f2c2"
+    )
+    world.config().verify_against_manifest(tmp_path / "run_manifest.json")
+    with pytest.raises(BadInput, match="cannot be read"):
+        file_sha256(tmp_path / "absent")

@@ -146,6 +146,16 @@ def test_candidates_that_cannot_be_read_are_refused(candidates: pd.DataFrame, to
         simulate(price_frame(), candidates)
 
 
+def test_single_trades_and_figures_come_from_the_same_call() -> None:
+    result = simulate(price_frame(), candidate_frame(), mode="trade")
+    assert result.trades["ticker"].tolist() == ["AA", "BB"]
+    assert any("alone" in note for note in result.notes)
+    # 100 shares from 100 to 103, and 196 (10000 / 51) from 51 to 53: 300 + 392.
+    assert result.metrics().total_pnl_usd == 692.0
+    assert result.breakdown("grade")["trades"].tolist() == [1, 1]
+    assert result.counts == {"sessions": 3, "candidates": 2, "trades": 2, "skipped": 0}
+
+
 def test_unknown_modes_and_strategies_are_refused() -> None:
     with pytest.raises(UnknownParameter, match="mode is 'paper'"):
         simulate(price_frame(), candidate_frame(), mode="paper")

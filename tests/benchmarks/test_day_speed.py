@@ -1,0 +1,94 @@
+"""A whole day of notebooks against empty ones through the ordinary commands."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from livekit.config import load_profile
+from livekit.sessions import sessions_between
+from livekit.state import StateDB
+from livekit.trading.opening import desk_on, open_link
+from livekit.workbench.daily import run_daily
+from livekit.workbench.entry import register
+
+pytestmark = pytest.mark.bench
+
+PARAMS = Path(__file__).resolve().parents[2] / "params" / "demo.yaml"
+COMMANDS = Path(sys.executable).parent
+SESSION = date(2020, 1, 30)  # three entries fill the twenty slots; twenty charts on three pages
+EVE = date(2020, 1, 29)
+ROUNDS = 3
+BAR = 0.7
+
+
+@pytest.fixture(scope="module")
+def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An outputs folder whose demo profile is traded up to the session before."""
+    outputs = tmp_path_factory.mktemp("eve") / "outputs"
+    profile = load_profile(PARAMS, outputs=outputs)
+    register(profile)
+    with StateDB(profile.state_db) as db, open_link(profile) as link:
+        desk = desk_on(profile, link, db)
+        for session in sessions_between(date(2020, 1, 2), EVE):
+            assert run_daily(desk, session).exit_code == 0
+    return outputs
+
+
+def day_of_notebooks_s(eve: Path, folder: Path) -> float:
+    """``livekit daily``: venue, four notebooks, the protection between them, pages, index."""
+    outputs = shutil.copytree(eve, folder / "outputs")
+    words = ["daily", "--params", PARAMS, "--outputs", outputs, "--session", SESSION.isoformat()]
+    seconds = timed(sys.executable, "-m", "livekit", *words)
+    archive = outputs / "demo" / "archive"
+    assert len(list(archive.glob("*/*/*/*.html"))) == 4
+    assert (archive / "index.html").exists()
+    return seconds
+
+
+def empty_notebooks_s(folder: Path) -> float:
+    """Four empty notebooks through ``papermill``, four through ``jupyter nbconvert``."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell("")]
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+        folder / "empty.ipynb",
+    )
+    return sum(
+        timed(COMMANDS / "papermill", folder / "empty.ipynb", folder / f"{number}.ipynb")
+        + timed(COMMANDS / "jupyter", "nbconvert", "--to", "html", folder / f"{number}.ipynb")
+        for number in range(4)
+    )
+
+
+def timed(*words: object) -> float:
+    begun = time.perf_counter()
+    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def test_a_day_of_notebooks_takes_less_than_empty_ones_through_their_commands(
+    eve: Path, tmp_path: Path
+):
+    rounds = []
+    for number in range(ROUNDS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        rounds.append((day_of_notebooks_s(eve, folder), empty_notebooks_s(folder)))
+    for number, (ours, theirs) in enumerate(rounds):
+        name = "cold" if number == 0 else "warm"
+        print(f"\n{name}: livekit daily {ours:.1f} s, empty notebooks {theirs:.1f} s", end="")
+    ours, theirs = (min(times) for times in zip(*rounds, strict=True))
+    print(
+        f"\nbest: {ours:.1f} / {theirs:.1f} s = {ours / theirs:.2f} (bar {BAR}); "
+        f"papermill {version('papermill')}, nbconvert {version('nbconvert')}"
+    )
+    assert ours / theirs <= BAR
