@@ -188,13 +188,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """What a report says: its candidates in page order and how far it was understood."""
+    """What a report says: its candidates in page order and how far it was understood.
+
+    ``suspects`` say what was not understood, ``not_candidates`` what was set aside and why;
+    ``places`` name, for ticker and field, the text of the page that a value was read from.
+    """
 
     report_date: date
     candidates: tuple[Candidate, ...]
     verdict: Literal["ok", "empty", "suspect"]
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    not_candidates: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    places: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

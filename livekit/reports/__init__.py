@@ -5,6 +5,7 @@ such a page prints, `earnings` finds the session a filing moved, and `writer` ma
 demo from real prices, which are then parsed like any other.
 """
 
+from livekit.reports.candidate_file import cross_checked, parse_candidates_json
 from livekit.reports.parser import parse_report
 
-__all__ = ["parse_report"]
+__all__ = ["cross_checked", "parse_candidates_json", "parse_report"]

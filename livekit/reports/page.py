@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lxml import etree, html
-from lxml.html import HtmlElement
+from lxml import etree
 
 from livekit.errors import BadInput
 
-__all__ = ["Block", "Leaf", "Page", "read_bytes", "read_page"]
+__all__ = ["Block", "Leaf", "Page", "TableRow", "read_bytes", "read_page"]
 
 MAX_BYTES = 20_000_000
 MAX_TAGS = 30_000  # real pages have two or three thousand
 MAX_ATTRIBUTE_WORK = 4e8  # the parser's time grows with the square of a tag's attributes
+MAX_DEPTH = 250  # real pages reach 20
 MAX_TEXT = 10_000  # characters of one text; the longest paragraph of a real page has a tenth
 _HEAD_BYTES = 2_000
 _TAIL_BYTES = 100_000
@@ -31,10 +30,16 @@ _CHUNK_BYTES = 1_000_000
 _LONGEST_ROW = 12  # texts
 
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "title", "meta", "link"})
+_CELLS = frozenset({"td", "th"})
+_NAMING = frozenset({"class", "id"})
+_WORDS = re.compile(r"[^a-z0-9]+")
+_ORNAMENT = re.compile(r"[^\w$+%/()▲▼−-]+|-{2,}")  # stars, bullets, bars between two texts
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _OPENING = re.compile(rb"(<!doctype\s+html|<html)\b", re.IGNORECASE)
-_STRUCTURE = re.compile(rb"<(/?)(div|span|section|article|main|table|tr)\b", re.IGNORECASE)
+_STRUCTURE = ("article", "div", "main", "section", "span", "table", "tr")
+_UNREAD = ((b"<!--", b"-->"), (b"<script", b"</script>"))
+_FEW_ATTRIBUTES = 200  # bytes; so short a tag costs next to nothing
 _CLOSING = b"</html>"
 _BLANK = re.compile(rb"\s*")
 _UTF8 = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
@@ -42,12 +47,16 @@ _UTF8 = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """An element that contains text: leaves ``start`` to ``stop`` (exclusive) of the page."""
+    """An element that contains text: leaves ``start`` to ``stop`` (exclusive) of the page.
+
+    ``style_name`` are the words of its class and id, a hint where a text has no label.
+    """
 
     tag: str
     parent: Block | None
     start: int
     stop: int = 0
+    style_name: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -55,6 +64,11 @@ class Block:
     def holds(self, index: int) -> bool:
         """Whether the leaf at ``index`` lies inside."""
         return self.start <= index < self.stop
+
+    def hints(self, word: str) -> bool:
+        """Whether the element's class or id has ``word`` among its words."""
+        name = self.style_name
+        return word in name and word in _WORDS.split(name.casefold())
 
     def outwards(self) -> Iterator[Block]:
         """This block, its parent, and so on to the body."""
@@ -73,6 +87,15 @@ class Leaf:
     block: Block
 
 
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row of a table with its cells, empty ones included."""
+
+    table: Block | None
+    block: Block
+    cells: list[Block] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Page:
     """The visible text of a report in reading order, and what speaks against trusting it.
@@ -85,6 +108,7 @@ class Page:
     hidden: list[str] = field(default_factory=list)
     unclosed: list[str] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
 
     def inside(self, block: Block) -> list[Leaf]:
         """The leaves of ``block`` in reading order."""
@@ -107,7 +131,10 @@ class Page:
 
     def row_of(self, leaf: Leaf) -> Block:
         """The smallest block around ``leaf`` that holds other text too."""
-        return next((block for block in leaf.block.outwards() if len(block) > 1), leaf.block)
+        block: Block | None = leaf.block
+        while block is not None and block.stop - block.start < 2:
+            block = block.parent
+        return leaf.block if block is None else block
 
 
 def read_bytes(path: Path) -> bytes:
@@ -129,7 +156,7 @@ def read_page(path: Path, content: bytes) -> Page:
     problem = next(_problems(content), None)
     if problem:
         raise BadInput(path, problem)
-    parser = html.HTMLParser(
+    parser = etree.HTMLParser(
         encoding="utf-8",
         no_network=True,
         huge_tree=False,
@@ -138,30 +165,49 @@ def read_page(path: Path, content: bytes) -> Page:
         remove_pis=True,
     )
     try:
-        root = html.document_fromstring(content, parser=parser)
+        root = etree.fromstring(content, parser)
     except etree.LxmlError as error:
         raise BadInput(path, f"report is not HTML ({error})") from error
+    if root is None:
+        raise BadInput(path, "report holds no element")
     fatal = parser.error_log.filter_from_fatals()
     if len(fatal):
         raise BadInput(path, f"report is not usable HTML ({fatal[0].message.strip()})")
     try:
         page = _visible_text(root)
-    except _TextTooLongError as error:
-        raise BadInput(path, f"report has a text of {error} characters") from error
-    page.unclosed = _unclosed(content)
+    except _UnreadableError as error:
+        raise BadInput(path, f"report {error}") from error
+    page.unclosed = _unclosed(content, root)
     return page
 
 
-class _TextTooLongError(ValueError):
-    """A single text is longer than any report's; its length is the message."""
+class _UnreadableError(ValueError):
+    """A text is longer, or an element deeper, than any report's; the message says which."""
 
 
-def _unclosed(content: bytes) -> list[str]:
+def _unclosed(content: bytes, root: etree._Element) -> list[str]:
     """Block elements that open and close a different number of times: a piece may be missing."""
-    balance: Counter[bytes] = Counter()
-    for slash, tag in _STRUCTURE.findall(content):
-        balance[tag.lower()] += -1 if slash else 1
-    return sorted(tag.decode() for tag, count in balance.items() if count)
+    closings = content.lower()
+    for begin, end in _UNREAD:
+        closings = _without(closings, begin, end)
+    return [
+        tag
+        for tag in _STRUCTURE
+        if closings.count(b"</%s>" % tag.encode()) != root.xpath(f"count(//{tag})")
+    ]
+
+
+def _without(content: bytes, begin: bytes, end: bytes) -> bytes:
+    """The bytes outside of every stretch from ``begin`` to ``end``."""
+    kept: list[bytes] = []
+    position = 0
+    while (start := content.find(begin, position)) >= 0:
+        stop = content.find(end, start)
+        if stop < 0:
+            break
+        kept.append(content[position:start])
+        position = stop + len(end)
+    return b"".join([*kept, content[position:]])
 
 
 def _problems(content: bytes) -> Iterator[str]:
@@ -184,7 +230,8 @@ def _problems(content: bytes) -> Iterator[str]:
     tags = content.count(b"<")
     if tags > MAX_TAGS:
         yield f"report has {tags:,} tags, at most {MAX_TAGS:,} are read"
-    if sum(_most_attributes(part) ** 2 for part in content.split(b"<")) > MAX_ATTRIBUTE_WORK:
+    long = (part for part in content.split(b"<") if len(part) > _FEW_ATTRIBUTES)
+    if sum(_most_attributes(part) ** 2 for part in long) > MAX_ATTRIBUTE_WORK:
         yield "report has tags with too many attributes"
 
 
@@ -227,47 +274,66 @@ def _plain_ascii(content: bytes, charset: bytes) -> bool:
     return content.isascii() and charset.lower().startswith((b"iso-8859", b"windows-125", b"cp125"))
 
 
-def _visible_text(root: HtmlElement) -> Page:
+def _visible_text(root: etree._Element) -> Page:
     page = Page(_shown(root.findtext(".//title")))
     body = root.find("body")
-    if body is None:
-        return page
-    block: Block | None = None
-    hidden: HtmlElement | None = None
-    for event, element in etree.iterwalk(body, events=("start", "end")):
-        if hidden is not None:
-            if event == "end" and element is hidden:
-                hidden = None
-                _add(page, element.tail, block)
-        elif event == "start" and element.tag in _UNSEEN:
-            hidden = element
-        elif event == "start" and _is_hidden(element):
-            hidden = element
-            page.hidden.append(str(element.text_content()))
-        elif event == "start":
-            block = Block(element.tag, block, len(page.leaves))
-            _add(page, element.text, block)
-        elif block is not None:
-            block.stop = len(page.leaves)
-            block = block.parent
-            _add(page, element.tail, block)
+    if body is not None:
+        _walk(page, body, None, 0)
     return page
 
 
-def _add(page: Page, text: str | None, block: Block | None) -> None:
+def _walk(page: Page, element: etree._Element, parent: Block | None, depth: int) -> None:
+    """Enter an element and what is inside."""
+    if depth > MAX_DEPTH:
+        raise _UnreadableError(f"is nested more than {MAX_DEPTH} elements deep")
+    attributes = element.items()
+    if attributes and _is_hidden(attributes):
+        page.hidden.append("".join(element.itertext()))
+        return
+    block = _opened(page, element.tag, attributes, parent)
+    text = element.text
+    if text and not text.isspace():
+        _add(page, text, block)
+    for child in element:
+        if child.tag not in _UNSEEN:
+            _walk(page, child, block, depth + 1)
+        text = child.tail
+        if text and not text.isspace():
+            _add(page, text, block)
+    block.stop = len(page.leaves)
+
+
+def _opened(page: Page, tag: str, attributes: list[tuple[str, str]], parent: Block | None) -> Block:
+    """A new block; rows and cells of tables are entered as such."""
+    names = ""
+    for name, value in attributes:
+        if name in _NAMING:
+            names += f" {value}"
+    block = Block(tag, parent, len(page.leaves), 0, names)
+    if block.tag == "tr":
+        table = next((outer for outer in block.outwards() if outer.tag == "table"), None)
+        page.rows.append(TableRow(table, block))
+    elif block.tag in _CELLS and page.rows:
+        page.rows[-1].cells.append(block)
+    return block
+
+
+def _add(page: Page, text: str, block: Block) -> None:
     shown = _shown(text)
-    if shown and block is not None:
+    if shown:
         page.leaves.append(Leaf(len(page.leaves), shown, block))
 
 
 def _shown(text: str | None) -> str:
-    if not text or text.isspace():
+    if not text or text.isspace() or _ORNAMENT.fullmatch(text):
         return ""
     if len(text) > MAX_TEXT:
-        raise _TextTooLongError(f"{len(text):,}")
+        raise _UnreadableError(f"has a text of {len(text):,} characters")
     return " ".join(text.split())
 
 
-def _is_hidden(element: HtmlElement) -> bool:
-    style = element.get("style")
-    return element.get("hidden") is not None or bool(style and _HIDDEN_STYLE.search(style))
+def _is_hidden(attributes: list[tuple[str, str]]) -> bool:
+    for name, value in attributes:
+        if name == "hidden" or (name == "style" and _HIDDEN_STYLE.search(value)):
+            return True
+    return False

@@ -22,8 +22,10 @@ from typing import Literal
 
 from livekit.errors import BadInput, NotASession
 from livekit.model import Candidate, Grade, ReportResult
-from livekit.reports.cards import Card, find_cards
+from livekit.reports.cards import find_cards
+from livekit.reports.merging import merge
 from livekit.reports.page import Page, read_bytes, read_page
+from livekit.reports.readings import Card
 from livekit.reports.scoring import grade_of
 from livekit.reports.signs import read_signs
 from livekit.reports.surroundings import Surroundings
@@ -59,8 +61,15 @@ def parse_report(path: Path) -> ReportResult:
         report_date=report_date,
         candidates=tuple(_candidate(stock, report_date) for stock in reading.stocks),
         verdict=reading.verdict,
-        notes=_shortened(reading.troubles + reading.remarks),
+        notes=_shortened(reading.troubles + reading.remarks + reading.set_aside),
         sha256=hashlib.sha256(content).hexdigest(),
+        not_candidates=_shortened(reading.set_aside),
+        suspects=_shortened(reading.troubles),
+        places=tuple(
+            (stock.card.label, what, text[:_LONGEST_NOTE])
+            for stock in reading.stocks
+            for what, text in stock.card.places
+        ),
     )
 
 
@@ -117,6 +126,7 @@ class _Reading:
     stocks: tuple[_Stock, ...]
     troubles: tuple[str, ...]
     remarks: tuple[str, ...]
+    set_aside: tuple[str, ...]
     nothing_qualified: bool
 
     @property
@@ -129,7 +139,7 @@ class _Reading:
 def _read(page: Page) -> _Reading:
     signs = read_signs(page)
     around = Surroundings(page, signs, find_cards(page, signs))
-    troubles = [f"{card.label}: {text}" for card in around.cards for text in card.troubles]
+    merged, troubles = merge(around.cards)
     troubles += [
         f"{card.label}: stands under {reason!r}"
         for card in around.cards
@@ -138,16 +148,13 @@ def _read(page: Page) -> _Reading:
     troubles += around.unaccounted()
     troubles += [f"{tag} elements are not closed properly" for tag in page.unclosed]
     troubles += [f"a hidden text: {text[:60]!r}" for text in page.hidden if "$" in text]
-    stocks: dict[str, _Stock] = {}
-    for card in around.cards:
-        stock = _settle_grade(card, around, troubles)
-        if stock is not None:
-            _add(stocks, stock, troubles)
+    settled = (_settle_grade(card, around, troubles) for card in merged)
+    stocks = tuple(stock for stock in settled if stock)
     statement = around.nothing_qualified()
-    troubles += _contradictions(around.cards, statement)
-    counted = Counter(stock.grade for stock in stocks.values())
-    remarks = (*around.miscounted(counted), *around.set_aside())
-    return _Reading(tuple(stocks.values()), tuple(troubles), remarks, statement is not None)
+    troubles += _contradictions(stocks, around.cards, statement)
+    counted = Counter(stock.grade for stock in stocks)
+    remarks, aside = tuple(around.miscounted(counted)), tuple(around.set_aside())
+    return _Reading(stocks, tuple(troubles), remarks, aside, statement is not None)
 
 
 def _settle_grade(card: Card, around: Surroundings, troubles: list[str]) -> _Stock | None:
@@ -155,7 +162,7 @@ def _settle_grade(card: Card, around: Surroundings, troubles: list[str]) -> _Sto
     if card.ticker is None or card.score is None:
         return None
     section, due = around.section_grade(card), grade_of(card.score)
-    if card.grade and section and card.grade != section:
+    if card.grade and section and card.grade != section and not card.from_table:
         troubles.append(f"{card.label}: grade {card.grade} in a section of grade {section}")
     elif section and not card.grade and section != due:
         troubles.append(f"{card.label}: score {card.score:g} in a section of grade {section}")
@@ -163,26 +170,17 @@ def _settle_grade(card: Card, around: Surroundings, troubles: list[str]) -> _Sto
     return _Stock(card, shown or due, "html" if shown else "inferred")
 
 
-def _add(stocks: dict[str, _Stock], stock: _Stock, troubles: list[str]) -> None:
-    ticker = stock.card.label
-    other = stocks.setdefault(ticker, stock)
-    if _facts(other) != _facts(stock):
-        troubles.append(f"{ticker}: two cards give different values")
-
-
-def _facts(stock: _Stock) -> tuple[object, ...]:
-    card = stock.card
-    return stock.grade, card.score, card.price, card.gap_pct, card.company_name
-
-
-def _contradictions(cards: list[Card], statement: str | None) -> Iterator[str]:
+def _contradictions(
+    stocks: tuple[_Stock, ...], cards: list[Card], statement: str | None
+) -> Iterator[str]:
     if cards and statement is not None:
         yield f"the page has candidates and says {statement!r}"
     if not cards and statement is None:
         yield "no candidate was found, and the page does not say that none qualified"
-    if len({card.grade is None for card in cards}) > 1:
+    if len({stock.grade_source for stock in stocks}) > 1:
         yield "some cards show a grade and some do not"
-    if len({card.gap_pct is None for card in cards}) > 1:
+    shown = [stock.card for stock in stocks if not stock.card.gap_by_factor]
+    if len({card.gap_pct is None for card in shown}) > 1:
         yield "some cards show a gap and some do not"
 
 

@@ -15,21 +15,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from livekit.model import Grade
-from livekit.reports.cards import Card
+from livekit.reports.figures import is_factor_score
+from livekit.reports.labels import Meaning, meaning_of
 from livekit.reports.page import Block, Leaf, Page
+from livekit.reports.readings import Card
 from livekit.reports.signs import Signs
 from livekit.reports.words import (
-    Meaning,
+    ABBREVIATIONS,
+    INDEX_FUNDS,
     as_grade,
     grade_word,
-    is_factor_score,
     is_other_matter,
-    is_stock_title,
     is_turned_down,
-    meaning_of,
-    names_and_rates_a_stock,
-    read_percent,
     says_nothing_qualified,
+    stocks_rated_in,
     turns_away,
 )
 
@@ -37,6 +36,16 @@ __all__ = ["Surroundings"]
 
 _ITEM_TEXTS = 60  # a single stock's block holds fewer texts than this
 _HEADING_LETTERS = 90
+_A_SCORE = "a total score"
+_A_GAP = "a gap"
+_SIGNED_PERCENT = re.compile(r"[+−-] ?\d[\d.,]* ?%")
+_QUOTE_DEPTH = 4
+_QUOTE_TEXTS = 6  # name, figure and change of one fund
+_NAMES_A_FUND = re.compile(rf"\b(?:{'|'.join(sorted(INDEX_FUNDS))})\b")
+_SUMMARY = re.compile(
+    r"(?:top|average|avg\.?|mean|median|highest|lowest|best|max|maximum|min|minimum)\b",
+    re.IGNORECASE,
+)
 _COUNT = re.compile(r"[0-9]{1,4}")
 _HEADING_TAGS = frozenset({"h1", "h2", "h3", "h4"})
 _GRADE_CONTEXT = ("grade", "point", "success", "rate")
@@ -55,12 +64,18 @@ class Surroundings:
     _titles: list[Leaf] = field(init=False)
     _run_ends: list[int] = field(init=False)
     _headings: list[tuple[int, Grade]] = field(init=False)
+    _tickers: set[str] = field(init=False)
+    _subjects: list[int] = field(init=False)
+    _lacks_gap: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Split the page into cards and the rest, and find the headings that govern cards."""
         inside = {i for card in self.cards for i in range(card.block.start, card.block.stop)}
         self.outside = [leaf for leaf in self.page.leaves if leaf.index not in inside]
         self._titles = [leaf for leaf in self.outside if _rank(leaf) in _HEADING_TAGS]
+        self._tickers = {card.ticker for card in self.cards if card.ticker}
+        self._lacks_gap = any(card.gap_pct is None for card in self.cards)
+        self._subjects = sorted(self.signs.subjects)
         self._card_starts = [card.block.start for card in self.cards]
         named = [(leaf, self._grade_named(leaf)) for leaf in self.outside]
         self._grades = [(leaf.index, grade) for leaf, grade in named if grade]
@@ -73,20 +88,20 @@ class Surroundings:
 
     def section_grade(self, card: Card) -> Grade | None:
         """The grade of the heading that governs a card: the nearest one before it."""
-        position = bisect_left([index for index, _ in self._headings], card.block.start)
+        position = bisect_left(self._headings, (card.block.start, "A"))
         return self._headings[position - 1][1] if position else None
 
     def unaccounted(self) -> Iterator[str]:
         """Each text outside the cards that may belong to a candidate nobody has read."""
         for leaf in self.outside:
             problem = self._problem(leaf)
-            if problem and not self.other_matter(leaf):
+            if problem and (self._is_missing_gap(problem) or not self.other_matter(leaf)):
                 yield f"{problem} outside any card: {leaf.text[:_HEADING_LETTERS]!r}"
 
     def set_aside(self) -> Iterator[str]:
         """Tickers that are no candidates, with the reason the page gives."""
         for leaf in self.outside:
-            reason = self.other_matter(leaf) if leaf.index in self.signs.tickers else None
+            reason = self.other_matter(leaf) if leaf.index in self.signs.subjects else None
             if reason:
                 yield f"{leaf.text} is no candidate: {reason!r}"
 
@@ -151,7 +166,8 @@ class Surroundings:
         if len(block) > _ITEM_TEXTS:
             return False
         indices = range(block.start, block.stop)
-        return len({self.signs.tickers[i] for i in indices if i in self.signs.tickers}) == 1
+        named = {self.signs.subjects[i].ticker for i in indices if i in self.signs.subjects}
+        return len(named) == 1
 
     def _holds_card(self, block: Block) -> bool:
         position = bisect_left(self._card_starts, block.start)
@@ -159,23 +175,69 @@ class Surroundings:
 
     def _problem(self, leaf: Leaf) -> str | None:
         """What of a candidate a text outside the cards may be; the first rule that fits."""
+        text, index = leaf.text, leaf.index
         rules = (
-            ("a ticker", leaf.index in self.signs.tickers),
-            ("a total score", leaf.index in self.signs.scores),
-            ("a price", leaf.index in self.signs.prices),
-            ("a lone letter", as_grade(leaf.text) and not self._grade_named(leaf)),
-            ("a factor's points", is_factor_score(leaf.text)),
-            ("a gap", meaning_of(leaf.text) is Meaning.GAP and self._percent_beside(leaf)),
-            ("a stock", is_stock_title(leaf.text) or names_and_rates_a_stock(leaf.text)),
+            ("a stock", index in self.signs.subjects and not self._is_quoted(leaf)),
+            (_A_SCORE, index in self.signs.scores and not self._is_summary(leaf)),
+            ("a price", index in self.signs.prices and not self._is_quoted(leaf)),
+            ("a lone letter", as_grade(text) and not self._grade_named(leaf)),
+            ("a factor's points", is_factor_score(text)),
+            (_A_GAP, self._labels_gap(leaf)),
+            ("a stock", not set(stocks_rated_in(text)) <= self._tickers),
         )
-        return next((what for what, fits in rules if fits), None)
+        problem = next((what for what, fits in rules if fits), None)
+        scores = {card.score for card in self.cards}
+        if problem == _A_SCORE and self.signs.scores[index] not in scores:
+            return problem
+        return None if problem and self._is_about_a_card(leaf) else problem
 
-    def _percent_beside(self, leaf: Leaf) -> bool:
-        return any(read_percent(other.text) is not None for other in self.page.beside(leaf))
+    def _is_quoted(self, leaf: Leaf) -> bool:
+        """A quote of a fund on an index, as market overviews have them."""
+        for block in islice(leaf.block.outwards(), _QUOTE_DEPTH):
+            if len(block) > _QUOTE_TEXTS or self._holds_card(block):
+                return False
+            if any(_NAMES_A_FUND.search(other.text) for other in self.page.inside(block)):
+                return True
+        return False
+
+    def _is_summary(self, leaf: Leaf) -> bool:
+        """A figure over all candidates: ``Top Score``, ``Average Score``."""
+        near = [leaf, *self.page.beside(leaf)]
+        return any(_SUMMARY.match(other.text) for other in near)
+
+    def _is_about_a_card(self, leaf: Leaf) -> bool:
+        """The text, or the smallest block around it that names a stock, is about a card's stock."""
+        for block in leaf.block.outwards():
+            if len(block) > _ITEM_TEXTS or self._holds_card(block):
+                return False
+            named = self._stocks_in(block)
+            if named:
+                return named <= self._tickers
+        return False
+
+    def _stocks_in(self, block: Block) -> set[str]:
+        """The stocks that the texts of a block outside the cards name."""
+        if self._holds_card(block):
+            return set()
+        first = bisect_left(self._subjects, block.start)
+        last = bisect_left(self._subjects, block.stop)
+        named = {self.signs.subjects[i].ticker for i in self._subjects[first:last]}
+        if len(block) == 1:
+            named |= set(stocks_rated_in(self.page.leaves[block.start].text))
+        return named - ABBREVIATIONS
+
+    def _is_missing_gap(self, problem: str) -> bool:
+        """A gap anywhere on the page may be the one that a card lacks."""
+        return problem == _A_GAP and self._lacks_gap
+
+    def _labels_gap(self, leaf: Leaf) -> bool:
+        if meaning_of(leaf.text) is not Meaning.GAP:
+            return False
+        return any(_SIGNED_PERCENT.match(other.text) for other in self.page.beside(leaf))
 
     def _grade_named(self, leaf: Leaf) -> Grade | None:
         """The grade a text speaks of; a lone letter only beside words on grades."""
-        letter = None if leaf.index in self.signs.tickers else as_grade(leaf.text)
+        letter = None if leaf.index in self.signs.subjects else as_grade(leaf.text)
         if letter is None:
             return grade_word(leaf.text)
         words = " ".join(other.text for other in self.page.beside(leaf)).casefold()

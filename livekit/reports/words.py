@@ -1,81 +1,38 @@
-"""What the words and figures on a report mean: one table of labels, and readers for values.
+"""What the words on a report mean: stocks and names, grades, sectors, statements, dates.
 
-A label counts when the whole text is one of the table's, never when it merely contains it: "Gap
-Size (25%)" is the name of a factor, "Gap Size" labels the gap.
+Labels are in `labels`, figures in `figures`.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from enum import Enum
+from functools import lru_cache
 
 from livekit.model import Grade
+from livekit.reports.figures import factor_gap, labelled_parts, read_money, stated_score
+from livekit.reports.labels import meaning_of, plain
 
 __all__ = [
+    "ABBREVIATIONS",
     "GRADES",
+    "INDEX_FUNDS",
     "MONTHS",
-    "Meaning",
+    "Subject",
     "as_grade",
+    "as_name",
     "dates_in",
     "grade_word",
-    "is_factor_detail",
-    "is_factor_score",
     "is_other_matter",
     "is_sector",
-    "is_stock_title",
     "is_turned_down",
-    "meaning_of",
-    "mentions_gap",
-    "names_and_rates_a_stock",
-    "read_money",
-    "read_percent",
-    "read_score",
-    "read_ticker",
+    "read_subject",
     "says_nothing_qualified",
-    "stated_score",
+    "stocks_rated_in",
     "turns_away",
 ]
-
-
-class Meaning(Enum):
-    """What a label says of the value beside it."""
-
-    PRICE = "price"
-    PRE_MARKET = "pre-market price"
-    GAP = "gap"
-    SCORE = "score"
-
-
-_LABELS = {
-    "price": Meaning.PRICE,
-    "current price": Meaning.PRICE,
-    "stock price": Meaning.PRICE,
-    "share price": Meaning.PRICE,
-    "last price": Meaning.PRICE,
-    "pre-market price": Meaning.PRE_MARKET,
-    "premarket price": Meaning.PRE_MARKET,
-    "price (pre-market)": Meaning.PRE_MARKET,
-    "gap": Meaning.GAP,
-    "gap %": Meaning.GAP,
-    "gap size": Meaning.GAP,
-    "gap up": Meaning.GAP,
-    "gap-up": Meaning.GAP,
-    "gap from close": Meaning.GAP,
-    "earnings gap": Meaning.GAP,
-    "score": Meaning.SCORE,
-    "total score": Meaning.SCORE,
-    "backtest score": Meaning.SCORE,
-    "total backtest score": Meaning.SCORE,
-    "overall score": Meaning.SCORE,
-    "total score / 100": Meaning.SCORE,
-    "total score (out of 100)": Meaning.SCORE,
-    "/ 100": Meaning.SCORE,
-    "/100": Meaning.SCORE,
-    "/ 100 pts": Meaning.SCORE,
-    "out of 100": Meaning.SCORE,
-}
 
 GRADES: dict[str, Grade] = {"A": "A", "B": "B", "C": "C", "D": "D"}
 
@@ -94,10 +51,140 @@ MONTHS = (
     "December",
 )
 
+INDEX_FUNDS = frozenset(
+    [
+        "SPY",
+        "QQQ",
+        "IWM",
+        "DIA",
+        "GLD",
+        "SLV",
+        "VTI",
+        "VOO",
+        "VIX",
+        "TLT",
+        "USO",
+        "UNG",
+        "UUP",
+        "BTC",
+        "ETH",
+        "HYG",
+        "XLK",
+        "XLF",
+        "XLE",
+        "XLV",
+        "XLI",
+        "XLP",
+        "XLY",
+        "XLU",
+        "XLB",
+        "XLRE",
+        "XLC",
+        "SMH",
+        "ARKK",
+        "EEM",
+        "EFA",
+    ]
+)
+ABBREVIATIONS = frozenset(
+    [
+        "EPS",
+        "RSI",
+        "YTD",
+        "QOQ",
+        "YOY",
+        "MOM",
+        "ATR",
+        "BMO",
+        "AMC",
+        "ET",
+        "EST",
+        "EDT",
+        "PST",
+        "PDT",
+        "PT",
+        "UTC",
+        "GMT",
+        "JST",
+        "USD",
+        "US",
+        "UK",
+        "EU",
+        "AI",
+        "CEO",
+        "CFO",
+        "IPO",
+        "ETF",
+        "FDA",
+        "GAAP",
+        "BUY",
+        "SELL",
+        "HOLD",
+        "AVOID",
+        "SKIP",
+        "LONG",
+        "SHORT",
+        "WATCH",
+        "PASS",
+        "PLAY",
+        "SMA",
+        "EMA",
+        "MA",
+        "MACD",
+        "VWAP",
+        "AUM",
+        "FCF",
+        "EBIT",
+        "TTM",
+        "FY",
+        "Q",
+        "NYSE",
+        "AVG",
+        "MAX",
+        "MIN",
+        "TOTAL",
+        "RANK",
+        "NOTE",
+        "HIGH",
+        "LOW",
+        "MEDIUM",
+        "STRONG",
+        "WEAK",
+        "NEW",
+        "TOP",
+        "API",
+        "FMP",
+        "REIT",
+        "ADR",
+        "CEO",
+        "PLC",
+        "N",
+        "NA",
+        "ROE",
+        "ROI",
+        "PEG",
+        "DCF",
+        "PE",
+        "EV",
+        "GDP",
+        "CPI",
+        "FOMC",
+        "FED",
+        "M&A",
+        "HTML",
+        "JSON",
+        "CSV",
+        "PDF",
+    ]
+)
+"""Words in capitals that name no stock unless a company's name or a ``$`` goes with them."""
+
 _SECTORS = frozenset(
     {
         "basic materials",
         "communication services",
+        "communications",
+        "consumer",
         "consumer cyclical",
         "consumer defensive",
         "consumer discretionary",
@@ -108,37 +195,57 @@ _SECTORS = frozenset(
         "financials",
         "health care",
         "healthcare",
+        "industrial",
         "industrials",
         "information technology",
         "materials",
         "real estate",
         "technology",
         "utilities",
+        "biotechnology",
+        "semiconductors",
     }
 )
-
-_DASHES = str.maketrans({"−": "-", "–": "-", "‑": "-", "‐": "-"})
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_TICKER = re.compile(r"\$?([A-Z]{1,5}(?:[.-][A-Z]{1,2})?)")
-_MONEY = re.compile(rf"\$ ?({_NUMBER})")
-_PERCENT = re.compile(rf"([+-]) ?({_NUMBER}) ?%")
-_SCORE = re.compile(r"(\d{1,3}(?:\.\d+)?)( ?/ ?100)?( ?(?:pts|points))?", re.IGNORECASE)
-_FACTOR_DETAIL = re.compile(
-    r"[\d.]+(?: ?/ ?\d{1,2}(?!\d))?(?: ?(?:pts?|points?))?"
-    r"|\(?(?:[\d.]+-)?[\d.]+ ?%(?: weight)?\)?",
+_DESCRIPTIONS = re.compile(
+    r"(?:very )?(?:high|medium|moderate|low|strong|elevated)(?:er)?[- ](?:risk|probability|setup|"
+    r"confidence|conviction|momentum)|new|top pick|best pick|strong (?:buy|beat|setup)|buy|watch|"
+    r"hold|avoid|sell|before open|after (?:hours|close)|pre-?market|speculative|success rate|"
+    r".*\b(?:grade|success|probability|score|risk|recommend\w*|confidence|opportunit\w+|stocks|"
+    r"setups?|tier|picks|candidates|points|performers?|20\d\d)\b.*|"
+    r"(?:large|mid|small|micro|mega)[- ]?cap|sector|industry|market cap|eps|volume",
     re.IGNORECASE,
 )
-_FACTOR_SCORE = re.compile(r"\d{1,2}(?:\.\d+)? ?/ ?\d{1,2}(?: ?(?:pts?|points?))?")
-_LONGEST_STATEMENT = 120  # characters
-_LONGEST_LABEL = 40  # characters
-_LARGEST_SUB_SCORE = 30.0  # a factor earns at most its weight, and the heaviest weighs 30 points
-_GRADE_WORD = re.compile(r"([A-D])[ -]grade\b.{0,80}|grade ?:? ?([A-D])", re.IGNORECASE)
-_WEIGHT = re.compile(r"\( ?\d+ ?% ?\)|(?<!\d)\d+ ?% weight", re.IGNORECASE)
+
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_SYMBOL = r"[A-Z]{1,5}(?:[.-][A-Z]{1,2})?"
+_EXCHANGE = r"(?:(?:NYSE|NASDAQ|Nasdaq|AMEX|NYSE American|OTC) ?: ?)?"
+_TICKER = re.compile(rf"{_EXCHANGE}(\$?)({_SYMBOL})")
+_NUMBERED = re.compile(r"#?\d{1,2}[.)]? (?=\$?[A-Z])")
+_TICKER_FIRST = re.compile(rf"{_EXCHANGE}(\$?)({_SYMBOL})(?: ?[:|·•] | - )(.+)")
+_IN_BRACKETS = re.compile(rf"[(\[]{_EXCHANGE}(\$?)({_SYMBOL})[)\]]")
+_TICKER_AND_PRICE = re.compile(rf"(\$?)({_SYMBOL}) (\$ ?{_NUMBER}(?: \([+-]{_NUMBER} ?%\))?)")
+_NAME_FIRST = re.compile(rf"([^:$%]{{2,60}}?) ?[(\[]{_EXCHANGE}(\$?)({_SYMBOL})[)\]]")
+_NAME_IN_BRACKETS = re.compile(rf"(\$?)({_SYMBOL}) \(([^()$%]*[a-z][^()$%]*)\)")
+_GRADE_WORD = re.compile(
+    r"(?:(?:score|letter|overall|total) / )?(?:overall |final |letter )?"
+    r"(?:([A-D])[ -]grade\b.{0,80}|grade ?[:=]? ?([A-D])(?![\w+])(?: ?[(|/·-].{0,60})?)",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?!\d+[^A-Za-z\d])(?=.*[a-z])[^$%]*\Z")
+_CALLED_NAME = re.compile(r"(?!\d+[^A-Za-z\d])(?=.*[A-Za-z]{2})[^$%]*\Z")
+_BEGINS_NAME = re.compile(r"[A-Z\d]|[a-z][A-Z]")
+_AFTER_NAME = re.compile(r" [|•·] | - (?!class\b|adr\b)", re.IGNORECASE)
+_LONGEST_NAME = 80  # characters
+_LONGEST_TITLE = 90
+_LONGEST_STATEMENT = 160
 _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _WORD_DATE = re.compile(rf"\b({'|'.join(MONTHS)}) (\d{{1,2}}), (\d{{4}})\b", re.IGNORECASE)
 _NOTHING = re.compile(
-    r"\bno (?:(?:qualifying|qualified|earnings|gap-up|new) )*(?:stocks?|candidates?|trades?)\b"
-    r".{0,60}\b(?:available|found|qualif\w+|today|identified|match\w*|met|meet|passed)\b",
+    r"\b(?:no|zero|0) (?:(?:qualifying|qualified|earnings|gap-up|new|trade|trading|eligible) )*"
+    r"(?:stocks?|candidates?|trades?|setups?)\b.{0,60}\b(?:available|found|qualif\w+|today|"
+    r"identified|match\w*|met|meet|passed|returned)\b"
+    r"|\breturned (?:no|zero|0) (?:results|stocks|candidates|matches)\b"
+    r"|\b(?:did not|didn't) (?:identify|find|return) any (?:\w+ )?(?:stocks?|candidates?)\b",
     re.IGNORECASE,
 )
 _REFUSED = r"disqualified|excluded|rejected|not qualified"
@@ -146,92 +253,119 @@ _NOT_OFFERED = rf"upcoming|calendar|watch ?-?list|to watch|{_REFUSED}"
 _TURNED_DOWN = re.compile(rf"\b(?:{_REFUSED})\b", re.IGNORECASE)
 _TURNED_AWAY = re.compile(rf"\b(?:{_NOT_OFFERED})\b", re.IGNORECASE)
 _OTHER_MATTER = re.compile(
-    rf"\b(?:{_NOT_OFFERED}|methodology|legend|disclaimer|market (?:overview|context|status))\b",
+    rf"\b(?:{_NOT_OFFERED}|methodology|legend|disclaimer|scoring system|(?:rating|grade) (?:scale|"
+    r"reference|guide|key)|market (?:overview|context|status|snapshot|indices|conditions|summary))"
+    r"\b",
     re.IGNORECASE,
 )
-_INDEX_FUNDS = frozenset({"SPY", "QQQ", "IWM", "DIA", "GLD"})
-_NAMES_A_STOCK = re.compile(r"\$[A-Z]{1,5}\b|\([A-Z]{1,5}\)|^[A-Z]{2,5}\b(?!-)")
-_STOCK_TITLE = re.compile(
-    r"\$?([A-Z]{1,5}) [-–—|] .{2,50}|[^:]{2,50} \(\$?([A-Z]{1,5})\)|\$([A-Z]{1,5})\b.{0,50}"
+_NAMES_A_STOCK = re.compile(
+    r"\$([A-Z]{1,5})\b|\(([A-Z]{1,5})\)|^([A-Z]{2,5})\b(?![-/]|[^\w]*(?:[a-z]+ )?20\d\d)"
 )
-_ZERO_PERCENT = re.compile(r"0(?:\.0+)? ?%")
 _RATES_A_STOCK = re.compile(
-    rf"\$ ?{_NUMBER}|[+-]{_NUMBER} ?%|(?<![-–\d])\d\d(?:\.\d+)? ?(?:/ ?100|pts|points)"
+    rf"\$ ?{_NUMBER}|[+-]{_NUMBER} ?%|(?<![-\d])\d\d(?:\.\d+)? ?(?:/ ?100|pts|points)"
 )
 
 
-def meaning_of(text: str) -> Meaning | None:
-    """What ``text`` labels, or None if it is no label of the table."""
-    if len(text) > _LONGEST_LABEL:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A stock that a text names; ``sure`` when the text alone says that it is one.
+
+    ``name`` and ``price`` are what the same text says of it.
+    """
+
+    ticker: str
+    sure: bool
+    name: str | None = None
+    price: Decimal | None = None
+
+
+@lru_cache(maxsize=50_000)
+def read_subject(text: str) -> Subject | None:
+    """The stock that a short text names, the way headings of cards do.
+
+    ``$DAL``, ``AEO - $17.28``, ``INDV - Indivior PLC``, ``Navan Inc (NAVN)`` and, less surely,
+    ``RTX`` alone.
+    """
+    if len(text) > _LONGEST_TITLE:
         return None
-    return _LABELS.get(text.translate(_DASHES).casefold().rstrip(" :"))
-
-
-def read_ticker(text: str) -> str | None:
-    """``text`` as a ticker without its leading ``$``, or None."""
+    text = _NUMBERED.sub("", plain(text))
     match = _TICKER.fullmatch(text)
-    return match[1] if match else None
+    if match:
+        return Subject(match[2], sure=bool(match[1]))
+    match = _TICKER_FIRST.fullmatch(text)
+    if match:
+        return _with_rest(match[2], match[3], marked=bool(match[1]))
+    return _in_brackets(text) or _with_price(text)
+
+
+def _in_brackets(text: str) -> Subject | None:
+    """``(NBIS)``, ``Navan Inc (NAVN)`` or ``NAVN (Navan Inc)``."""
+    match = _IN_BRACKETS.fullmatch(text)
+    if match:
+        return None if match[2] in ABBREVIATIONS else Subject(match[2], sure=False)
+    match = _NAME_FIRST.fullmatch(text)
+    named = (match[3], match[1]) if match else None
+    match = _NAME_IN_BRACKETS.fullmatch(text)
+    named = named or ((match[2], match[3]) if match else None)
+    if named is None or named[0] in ABBREVIATIONS:
+        return None
+    name = as_name(named[1])
+    return Subject(named[0], sure=True, name=name) if name else None
+
+
+def _with_price(text: str) -> Subject | None:
+    """``ENPH $46.96 (+26.0%)``."""
+    match = _TICKER_AND_PRICE.fullmatch(text)
+    if match is None or match[2] in ABBREVIATIONS:
+        return None
+    return Subject(match[2], sure=True, price=read_money(match[3]))
+
+
+def _with_rest(ticker: str, rest: str, *, marked: bool) -> Subject | None:
+    """A ticker before a dash: a price or a company's name may follow."""
+    if (ticker in ABBREVIATIONS or ticker in GRADES) and not marked:
+        return None
+    price = read_money(rest)
+    if price is not None:
+        return Subject(ticker, sure=True, price=price)
+    name = as_name(rest)
+    if name is None or not _BEGINS_NAME.match(name):
+        return None
+    return Subject(ticker, sure=True, name=name)
+
+
+@lru_cache(maxsize=50_000)
+def as_name(text: str, *, called_name: bool = False) -> str | None:
+    """The company's name in a text, without the sector after it, or None if it cannot be one.
+
+    In capitals only what the page calls a name (``called_name``) counts: AECOM.
+    """
+    if len(text) > _LONGEST_NAME or not text.isprintable():
+        return None
+    name = _AFTER_NAME.split(_spaced(text))[0].strip()
+    pattern = _CALLED_NAME if called_name else _NAME
+    if not pattern.match(name) or is_sector(name) or _DESCRIPTIONS.fullmatch(name):
+        return None
+    told = meaning_of(name) or grade_word(name) or stated_score(name) or labelled_parts(name)
+    return None if told or name.endswith(":") or factor_gap(name) != (None, None) else name
+
+
+def _spaced(text: str) -> str:
+    """Spaced long dashes as hyphens; a dash inside a name stays as it is."""
+    return text.replace(" — ", " - ").replace(" – ", " - ")
 
 
 def is_sector(text: str) -> bool:
     """Whether ``text`` names a sector, alone or before its industry."""
-    return re.split(r" [-|•/] ", text)[0].casefold() in _SECTORS
+    return re.split(r" [-|•·/—–] | \(", text)[0].casefold().strip() in _SECTORS
 
 
-def read_money(text: str) -> Decimal | None:
-    """``$1,430.00`` as a number of USD, or None."""
-    match = _MONEY.fullmatch(text)
-    return Decimal(match[1].replace(",", "")) if match else None
-
-
-def read_percent(text: str) -> float | None:
-    """A **signed** percentage such as ``+4.02%``, or None: without a sign it may be a weight."""
-    match = _PERCENT.fullmatch(text.translate(_DASHES))
-    if match is None:
-        return 0.0 if _ZERO_PERCENT.fullmatch(text) else None
-    return float(match[1] + match[2].replace(",", ""))
-
-
-def read_score(text: str) -> float | None:
-    """A total score beside its label: ``74``, ``76.0 pts``, ``86.0 / 100``; not ``3`` nor ``3/5``.
-
-    Up to 5 a bare number is a factor's points.
-    """
-    match = _SCORE.fullmatch(text)
-    if match is None:
-        return None
-    value = float(match[1])
-    return value if match[2] or value > 5.0 else None
-
-
-def is_factor_detail(text: str) -> bool:
-    """Whether a text is a factor's points, weight or bucket: ``3/5``, ``2 pts``, ``25%``, ``5``."""
-    return _FACTOR_DETAIL.fullmatch(text.translate(_DASHES)) is not None
-
-
-def is_factor_score(text: str) -> bool:
-    """Whether a text is a factor's points out of its maximum: ``3/5``, ``22/25``."""
-    return _FACTOR_SCORE.fullmatch(text) is not None
-
-
-def stated_score(text: str) -> float | None:
-    """A total score that needs no label beside it, or None.
-
-    ``Total Score: 86.0 / 100``, ``47.0/100`` and ``78 pts`` are such; ``25 pts`` may be a factor's.
-    """
-    label, colon, value = text.partition(":")
-    if colon and meaning_of(label) is Meaning.SCORE:
-        return read_score(value.strip())
-    match = _SCORE.fullmatch(text)
-    if match is None:
-        return None
-    total = match[2] or (match[3] and float(match[1]) > _LARGEST_SUB_SCORE)
-    return float(match[1]) if total else None
-
-
+@lru_cache(maxsize=50_000)
 def grade_word(text: str) -> Grade | None:
     """The grade that a short text names: ``B-Grade Stocks``, ``Grade: B``; not a lone letter."""
-    match = _GRADE_WORD.fullmatch(text)
+    if len(text) > _LONGEST_TITLE or "rade" not in text.casefold():
+        return None
+    match = _GRADE_WORD.fullmatch(plain(text))
     return as_grade((match[1] or match[2]).upper()) if match else None
 
 
@@ -240,25 +374,14 @@ def as_grade(letter: str) -> Grade | None:
     return GRADES.get(letter)
 
 
-def mentions_gap(text: str) -> bool:
-    """Whether ``text`` speaks of a gap in percent, weights of the factor aside."""
-    lower = _WEIGHT.sub("", text.casefold())
-    return "gap" in lower and re.search(r"\d ?%", lower) is not None
-
-
-def is_stock_title(text: str) -> bool:
-    """Whether a text names a stock the way a heading does: ``INDV - Indivior PLC``.
-
-    A fund on an index, as market overviews quote it, is no stock.
-    """
-    match = _STOCK_TITLE.fullmatch(text)
-    return match is not None and _INDEX_FUNDS.isdisjoint(match.groups())
-
-
-def names_and_rates_a_stock(text: str) -> bool:
-    """Whether one text holds both a ticker and a price, percentage or score."""
-    plain = text.translate(_DASHES)
-    return bool(_NAMES_A_STOCK.search(plain) and _RATES_A_STOCK.search(plain))
+@lru_cache(maxsize=20_000)
+def stocks_rated_in(text: str) -> tuple[str, ...]:
+    """The tickers a text names if it gives a price, a change or a score too."""
+    shown = plain(text)
+    if not _RATES_A_STOCK.search(shown):
+        return ()
+    named = (a or b or c for a, b, c in _NAMES_A_STOCK.findall(shown))
+    return tuple(ticker for ticker in named if ticker not in ABBREVIATIONS | INDEX_FUNDS)
 
 
 def says_nothing_qualified(text: str) -> bool:
@@ -267,6 +390,7 @@ def says_nothing_qualified(text: str) -> bool:
     return short and _NOTHING.search(text) is not None
 
 
+@lru_cache(maxsize=20_000)
 def is_other_matter(text: str) -> bool:
     """Whether a heading announces something else than the day's candidates."""
     return _OTHER_MATTER.search(text) is not None

@@ -3,6 +3,10 @@
 A page is built as a tree, never as text, so whatever stands in a name stays text. It carries what
 real pages carry beside the candidates and a parser must not trip over: counters, sub-scores such
 as "3/5", a methodology with weights and a legend of grades.
+
+The author of the real pages changes their layout every few days, so there are three here, taken in
+turn: cards under the heading of their grade, cards with a badge whose figures stand above their
+labels, and one ranking table.
 """
 
 from __future__ import annotations
@@ -30,8 +34,26 @@ from livekit.reports.scoring import (
 from livekit.reports.words import MONTHS
 from livekit.sessions import sessions_between
 
-__all__ = ["report_name", "write_demo_reports", "write_report"]
+__all__ = ["LAYOUTS", "layout_of", "report_name", "write_demo_reports", "write_report"]
 
+_SECTIONS, _BADGES, _RANKING = "sections", "badges", "ranking"
+LAYOUTS = (_SECTIONS, _BADGES, _RANKING)
+_NOTHING = {
+    _SECTIONS: "No Qualifying Stocks Today",
+    _BADGES: "No Stocks Available for Earnings Trading",
+    _RANKING: "No candidates were found for this session",
+}
+_RANKING_COLUMNS = (
+    "Rank",
+    "Ticker",
+    "Company",
+    "Grade",
+    "Score",
+    "Price",
+    "Gap %",
+    "20D Trend",
+    "Vol Ratio",
+)
 DEMO_GAP_PCT = 2.0
 _LOOKBACK = timedelta(days=2 * HISTORY_SESSIONS)  # calendar days; holds 200 sessions with room
 
@@ -64,6 +86,8 @@ header { border-bottom: 3px double #23302a; margin-bottom: 20px; }
 .symbol { font-size: 22px; font-weight: bold; }
 .figure { width: 46%; }
 .figure-name, .owner, .part-name { color: #5c6b62; font-size: 13px; }
+.ranking { border-collapse: collapse; background: #fff; }
+.ranking th, .ranking td { border: 1px solid #cfd6cf; padding: 6px 10px; text-align: left; }
 .part { display: flex; justify-content: space-between; }
 .mark-a { color: #1d6b3c; } .mark-b { color: #3f7d20; }
 .mark-c { color: #9a6b00; } .mark-d { color: #a33b2a; }
@@ -75,15 +99,26 @@ def report_name(session: date) -> str:
     return f"earnings_trade_analysis_{session.isoformat()}.html"
 
 
-def write_report(folder: Path, session: date, entries: Sequence[ScoredStock]) -> Path:
+def layout_of(session: date) -> str:
+    """The layout of a session's page: they take turns by the calendar day."""
+    return LAYOUTS[session.toordinal() % len(LAYOUTS)]
+
+
+def write_report(
+    folder: Path, session: date, entries: Sequence[ScoredStock], layout: str | None = None
+) -> Path:
     """Write the report of ``session`` into ``folder`` and return its path.
 
-    Cards stand under their grade, best score first. The file appears complete or not at all; one
+    Stocks stand in the order of their grade, best score first, in ``layout`` or, if that is None,
+    in the one whose turn it is. The file appears complete or not at all; one
     that is there already is replaced.
     """
     ordered = sorted(entries, key=lambda entry: (entry.grade, -entry.score, entry.ticker))
     page = html.tostring(
-        _page(session, ordered), doctype="<!DOCTYPE html>", encoding="utf-8", pretty_print=True
+        _page(session, ordered, layout or layout_of(session)),
+        doctype="<!DOCTYPE html>",
+        encoding="utf-8",
+        pretty_print=True,
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / report_name(session)
@@ -137,11 +172,13 @@ def _entry(event: EarningsSession, bars: DailyBars) -> ScoredStock | None:
 # ------------------------------------------------------------------------------------- the page
 
 
-def _page(session: date, entries: Sequence[ScoredStock]) -> HtmlElement:
+def _page(session: date, entries: Sequence[ScoredStock], layout: str) -> HtmlElement:
     title = f"Earnings Gap-Up Stock Analysis - {_long_date(session)}"
     return E.html(
         E.head(E.meta(charset="utf-8"), E.title(title), E.style(_STYLE)),
-        E.body(E.main(_header(session), *_body(entries), _methodology(), _legend(), _footer())),
+        E.body(
+            E.main(_header(session), *_body(entries, layout), _methodology(), _legend(), _footer())
+        ),
         lang="en",
     )
 
@@ -158,10 +195,14 @@ def _long_date(day: date) -> str:
     return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"  # English whatever the locale
 
 
-def _body(entries: Sequence[ScoredStock]) -> list[HtmlElement]:
+def _body(entries: Sequence[ScoredStock], layout: str) -> list[HtmlElement]:
     if not entries:
         reason = "No stock both reported results and opened at least 2 percent higher."
-        return [E.section(E.h2("No Qualifying Stocks Today"), E.p(reason))]
+        return [E.section(E.h2(_NOTHING[layout]), E.p(reason))]
+    if layout == _RANKING:
+        return [_counters(entries), _ranking(entries)]
+    if layout == _BADGES:
+        return [_counters(entries), _block("cards", *(_badge_card(entry) for entry in entries))]
     grades = sorted({entry.grade for entry in entries})
     sections = [_section(grade, [e for e in entries if e.grade == grade]) for grade in grades]
     return [_counters(entries), *sections]
@@ -211,6 +252,44 @@ def _figures(entry: ScoredStock) -> HtmlElement:
     return _block(
         "figures",
         *(_pair("figure", "figure-name", name, "figure-value", value) for name, value in shown),
+    )
+
+
+def _badge_card(entry: ScoredStock) -> HtmlElement:
+    """The name above the ticker, the grade in a badge, each figure above its label."""
+    names = _block(
+        "names",
+        E.h3(_plain(entry.company_name), _class("owner")),
+        _block("symbol", f"${entry.ticker}"),
+    )
+    badge = _block(f"grade-mark mark-{entry.grade.lower()}", f"{entry.grade}-Grade")
+    head = _block("card-head", names, badge, _block("points", f"{entry.score:g}/100 pts"))
+    shown = (("Current Price", _dollars(entry)), ("Gap Up", _signed(entry.factors.gap_pct)))
+    figures = (
+        _pair("figure", "figure-name", name, "figure-value", value, up=True)
+        for name, value in shown
+    )
+    return E.article(head, _block("figures", *figures), _breakdown(entry.points), _class("card"))
+
+
+def _ranking(entries: Sequence[ScoredStock]) -> HtmlElement:
+    """One table of all stocks, a stock a row."""
+    head = E.tr(*(E.th(name) for name in _RANKING_COLUMNS))
+    rows = (E.tr(*map(E.td, _ranking_cells(*ranked))) for ranked in enumerate(entries, start=1))
+    return E.section(E.h2("Ranking"), E.table(E.thead(head), E.tbody(*rows), _class("ranking")))
+
+
+def _ranking_cells(rank: int, entry: ScoredStock) -> tuple[str, ...]:
+    return (
+        str(rank),
+        entry.ticker,
+        _plain(entry.company_name),
+        entry.grade,
+        f"{entry.score:g}",
+        _dollars(entry),
+        _signed(entry.factors.gap_pct),
+        _signed(entry.factors.trend_pct),
+        f"{entry.factors.volume_ratio_pct:.0f}%",
     )
 
 

@@ -87,6 +87,7 @@ def test_a_page_dated_more_than_a_session_from_its_name_is_refused(
         (b"<?xml version='1.0'?><feed></feed>", "not HTML"),
         (ENTITY_BOMB, "declares entities"),
         (page_of("<div>" * 100_000 + "deep" + "</div>" * 100_000).encode(), "tags, at most"),
+        (page_of("<div>" * 1_500 + "x" + "</div>" * 1_500).encode(), "elements deep|depth"),
         (page_of("<div>" * 9_000 + "deep" + "</div>" * 9_000).encode(), "Excessive depth"),
         (page_of(f"<p>{'word ' * 4_000}</p>").encode(), "text of 20,000 characters"),
         (
@@ -96,7 +97,8 @@ def test_a_page_dated_more_than_a_session_from_its_name_is_refused(
     ],
     ids=[
         "empty", "blank", "truncated", "goes on after its end", "NUL", "UTF-16", "Latin-1", "gzip",
-        "UTF-7", "wrong charset", "JSON", "CSV", "XML", "entity bomb", "1e5 nested", "deep",
+        "UTF-7", "wrong charset", "JSON", "CSV", "XML", "entity bomb", "1e5 nested", "1500 deep",
+        "deep",
         "endless paragraph", "attributes",
     ],
 )  # fmt: skip

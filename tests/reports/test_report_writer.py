@@ -17,7 +17,7 @@ from livekit.model import Candidate, Grade
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports import parse_report
 from livekit.reports.scoring import FactorPoints, Factors, ScoredStock, grade_of
-from livekit.reports.writer import write_demo_reports, write_report
+from livekit.reports.writer import LAYOUTS, layout_of, write_demo_reports, write_report
 from livekit.sessions import sessions_between
 
 DAY = date(2020, 1, 30)
@@ -70,24 +70,28 @@ def example(ticker: str = "ACME", name: str = "Acme Corp", score: float = 76.0) 
     )
 
 
-@given(st.lists(entries(), max_size=8, unique_by=lambda entry: entry.ticker))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(stocks=st.lists(entries(), max_size=8, unique_by=lambda entry: entry.ticker))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, stocks: list[ScoredStock]
+    tmp_path_factory: pytest.TempPathFactory, layout: str, stocks: list[ScoredStock]
 ) -> None:
-    result = parse_report(write_report(tmp_path_factory.mktemp("written"), DAY, stocks))
+    folder = tmp_path_factory.getbasetemp() / f"written-{layout}"
+    result = parse_report(write_report(folder, DAY, stocks, layout))
     order = sorted(stocks, key=lambda stock: (stock.grade, -stock.score, stock.ticker))
     assert result.notes == ()
     assert result.verdict == ("ok" if stocks else "empty")
     assert result.candidates == tuple(expected(stock) for stock in order)
 
 
-@given(st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(name=st.text(max_size=60))
+@settings(max_examples=40, deadline=None)
 def test_no_company_name_whatever_makes_a_wrong_candidate(
-    tmp_path_factory: pytest.TempPathFactory, name: str
+    tmp_path_factory: pytest.TempPathFactory, layout: str, name: str
 ) -> None:
-    path = write_report(tmp_path_factory.mktemp("named"), DAY, [example(name=name)])
+    folder = tmp_path_factory.getbasetemp() / f"named-{layout}"
+    path = write_report(folder, DAY, [example(name=name)], layout)
     try:
         result = parse_report(path)
     except BadInput:
@@ -174,6 +178,11 @@ def test_the_candidates_of_30_january_2020_follow_from_the_bars(demo: tuple[Path
     assert read["MSFT"].gap_size == round(100 * (174.05 / 168.04 - 1), 2) == 3.58
     assert read["MSFT"].company_name == "MSFT (S&P 500 constituent)"
     assert {candidate.grade for candidate in read.values()} <= set(get_args(Grade))
+
+
+def test_the_demo_takes_its_layouts_in_turn(demo: tuple[Path, ...]) -> None:
+    days = [parse_report(path).report_date for path in demo[:6]]
+    assert {layout_of(day) for day in days} == set(LAYOUTS)
 
 
 def test_stocks_that_gap_less_than_2_percent_are_not_reported(demo: tuple[Path, ...]) -> None:
