@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= auto
 
-.PHONY: demo test test-slow bench lab lint lock clean
+.PHONY: demo test test-slow bench lab lint lock clean conformance-paper soak
 
 demo: $(READY) ## trade a simulated quarter and build its archive
 	$(BIN)/livekit demo
@@ -24,6 +24,12 @@ test-slow: $(READY) ## the long tests
 
 bench: $(READY) ## measured comparisons, printed
 	$(BIN)/pytest -m bench -s tests/benchmarks
+
+conformance-paper: $(READY) ## the venue's contract against a real paper account; needs its keys
+	$(BIN)/pytest tests/conformance --paper -v
+
+soak: $(READY) ## a million requests with faults against the simulated venue
+	LIVEKIT_SOAK=1000000 $(BIN)/pytest -m slow -s tests/benchmarks/test_venue_soak.py
 
 lint: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .

@@ -42,6 +42,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+reports = typer.Typer(help="Look at earnings-trade reports.", no_args_is_help=True)
+venue = typer.Typer(help="The simulated venue by itself.", no_args_is_help=True)
+app.add_typer(reports, name="reports")
+app.add_typer(venue, name="venue")
+
 Params = Annotated[
     Path, typer.Option("--params", metavar="FILE", help="Parameter file, named as its profile.")
 ]
@@ -253,6 +258,68 @@ def lab(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     from livekit.workbench.lab import run_lab
 
     raise typer.Exit(run_lab(load_profile(params, outputs=outputs)))
+
+
+@reports.command("inspect")
+def inspect_reports(
+    target: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A report or a folder.")],
+) -> None:
+    """Show what was read from a report, where, and why; exit 2 when one is suspect."""
+    from livekit.reports.inspection import exit_code, inspect, inspection_lines
+
+    found = inspect(target)
+    for line in inspection_lines(found):
+        print(line)
+    raise typer.Exit(exit_code(found))
+
+
+@reports.command("score")
+def score_reports(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of reports.")],
+    truth: Annotated[Path, typer.Option("--truth", metavar="FILE", help="Reference values.")],
+) -> None:
+    """Compare what is read from a folder with reference values: recall, exact and invented rows."""
+    from livekit.reports.inspection import score, score_lines
+
+    for line in score_lines(score(folder, truth)):
+        print(line)
+
+
+@venue.command("serve")
+def serve(
+    session: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Session to begin with.")
+    ] = None,
+    at: Annotated[str, typer.Option("--time", metavar="HH:MM", help="New York time.")] = "09:25",
+    speed: Annotated[
+        float, typer.Option(metavar="FACTOR", help="Venue seconds a second; 0 stands still.")
+    ] = 1.0,
+    port: Annotated[int, typer.Option(metavar="PORT", help="0 takes any free one.")] = 0,
+    book: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Book to begin or to go on with.")
+    ] = None,
+    show_control: Annotated[
+        bool, typer.Option("--show-control", help="Print address and key of the controls too.")
+    ] = False,
+) -> None:
+    """Serve the simulated venue on 127.0.0.1 and print the variables that clients need."""
+    from datetime import time
+
+    from livekit.broker.venue.serve import ServeOptions, serve_venue
+
+    try:
+        start = time.fromisoformat(at)
+    except ValueError:
+        raise UsageError(f"--time {at!r} is not a time of the form HH:MM") from None
+    options = ServeOptions(
+        session=_day(session),
+        at=start,
+        speed=speed,
+        port=port,
+        book=book,
+        show_control=show_control,
+    )
+    serve_venue(options, lambda line: print(line, flush=True))
 
 
 def _end(exit_code: int, trouble: str) -> None:

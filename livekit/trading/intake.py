@@ -1,7 +1,8 @@
 """Candidates of a session: its reports are found, read once, merged and stored.
 
 Once candidates of a session are stored, its reports are never read again: every book and every
-replay uses the stored ones.
+replay uses the stored ones. Where ``earnings_trade_candidates_{date}.json`` lies beside a page, it
+is the source and the page checks it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from livekit.errors import BadInput
 from livekit.model import Candidate, ReportResult
-from livekit.reports import parse_report
+from livekit.reports import cross_checked, parse_candidates_json, parse_report
 from livekit.sessions import session_on_or_after
 from livekit.strategy.decisions import rank_candidates
 from livekit.trading.desk import Desk
@@ -45,6 +46,13 @@ def find_reports(folder: Path, session: date) -> tuple[Path, ...]:
     )
 
 
+def _read(path: Path) -> ReportResult:
+    """A report; where its JSON twin lies beside it, that is the source and the page the check."""
+    page = parse_report(path)
+    twin = path.with_name(f"earnings_trade_candidates_{page.report_date.isoformat()}.json")
+    return cross_checked(parse_candidates_json(twin), page) if twin.exists() else page
+
+
 def _day(path: Path, text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -64,7 +72,7 @@ def take_candidates(desk: Desk, session: date, named: Sequence[Path] | None = No
     files = tuple(named) if named is not None else find_reports(desk.profile.reports_dir, session)
     if not files:
         return Intake("no_report", (), notes=(f"no report for {session}",))
-    reports = tuple(parse_report(path) for path in files)
+    reports = tuple(_read(path) for path in files)
     for path, report in zip(files, reports, strict=True):
         if session_on_or_after(report.report_date) != session:
             raise BadInput(path, f"is dated {report.report_date}, not for session {session}")

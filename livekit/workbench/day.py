@@ -3,6 +3,9 @@
 A notebook cell is one call of this module. ``perform`` never raises for an error of our own tree:
 the outcome carries it, the showing functions show what there is, and ``seal`` writes the run
 record that makes the run count.
+
+A phase is done once. A person who opens the notebook of a phase that is done sees what the books
+hold of it: nothing is performed, and nothing recorded, a second time.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -18,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from livekit.clock import sleep_until
-from livekit.errors import RunIncomplete
+from livekit.errors import RunIncomplete, UsageError
 from livekit.model import ClosedTrade, DailyBars, Plan, PlannedOrder, Position, VenueOrder
 from livekit.sessions import next_session, parse_session
-from livekit.state import EquityPoint, StateDB
+from livekit.state import EquityPoint, Run, StateDB
 from livekit.strategy.weekly_bars import aggregate_daily_to_weekly, indicator
 from livekit.trading.approvals import approval_item
 from livekit.trading.cover import live_cover
@@ -36,11 +39,21 @@ from livekit.trading.phases import (
     guarded,
     perform,
 )
-from livekit.trading.plans import plan_file_name
+from livekit.trading.plans import plan_file_name, plan_from_body
 from livekit.trading.protector import open_orders
 from livekit.trading.record import evidence_so_far
 from livekit.workbench.daily import finish_record, start_record
 from livekit.workbench.day_tables import Approval, Cover, Criterion
+from livekit.workbench.review import (
+    as_it_was,
+    closed_in,
+    completed_run,
+    curves_until,
+    held_after,
+    known_until,
+    recorded_lines,
+    twin_trades,
+)
 from livekit.workbench.series import Curve
 from livekit.workbench.show import (
     PositionView,
@@ -54,7 +67,9 @@ from livekit.workbench.show import (
     show_settlement,
 )
 
-__all__ = ["Day", "open_day", "warm_up"]
+__all__ = ["STATE_DB_VARIABLE", "Day", "open_day", "warm_up"]
+
+STATE_DB_VARIABLE = "LIVEKIT_STATE_DB"  # database of the profile whose venue a kernel has joined
 
 
 def warm_up() -> None:
@@ -65,42 +80,67 @@ def warm_up() -> None:
 def open_day(state_db: str, session: str, phase: str, run_id: int = 0) -> Day:
     """Open a profile for one phase of one session.
 
-    ``run_id`` is the run-log row that the runner opened; 0 means that a person opened the notebook,
-    and then a row is opened here. Raises `StateUnusable` for an absent or damaged database and
-    `NotASession` for a session that is none.
+    ``run_id`` is the run-log row that the runner opened; 0 means that a person opened the notebook:
+    then a row is opened when the phase is performed, unless it is done already. Raises
+    `StateUnusable` for an absent or damaged database, `NotASession` for a session that is none, and
+    `UsageError` for another database than that of the venue beside this kernel.
     """
     day = parse_session(session)
+    beside = os.environ.get(STATE_DB_VARIABLE)
+    if beside and Path(beside) != Path(state_db).resolve():
+        relative = os.path.relpath(beside)
+        raise UsageError(f"the venue here is another profile's: set state_db to {relative!r}")
     profile = registered_profile(Path(state_db))
     resources = ExitStack()
     db = resources.enter_context(StateDB(profile.state_db))
     link = resources.enter_context(open_link(profile, mode="served"))
     desk = desk_on(profile, link, db, who="notebook")
-    return Day(desk, link, phase, day, run_id or start_record(desk, phase, day), resources)
+    done = None if run_id else completed_run(db, day, phase)
+    return Day(desk, link, phase, day, run_id, done, resources)
 
 
 class Day:
-    """One phase of one session, as a notebook goes through it."""
+    """One phase of one session, as a notebook goes through it; ``done`` if it is over."""
 
     def __init__(
-        self, desk: Desk, link: Link, phase: str, session: date, run_id: int, resources: ExitStack
+        self,
+        desk: Desk,
+        link: Link,
+        phase: str,
+        session: date,
+        run_id: int,
+        done: Run | None,
+        resources: ExitStack,
     ) -> None:
         self._desk = desk
         self._link = link
         self._phase = phase
         self._session = session
         self._run_id = run_id
+        self._done = done
         self._resources = resources
 
     # ---------------------------------------------------------------------------------- acting
 
     def perform(self) -> PhaseOutcome:
-        """Perform the phase and show what happened, one line a fact."""
+        """Perform the phase, unless it is done, and show what happened, one line a fact."""
+        if self._done is not None:
+            return self._recalled(self._done)
+        self._run_id = self._run_id or start_record(self._desk, self._phase, self._session)
         if self._desk.profile.venue == "simulated":
             sleep_until(self._desk.clock, due_instant(self._phase, self._session))
         outcome = self._execute() if self._phase == EXECUTION else self._perform_here()
-        facts = [(f"{number}", line) for number, line in enumerate(outcome.lines, start=1)]
-        show_facts(f"{self._phase} of {self._session}: exit code {outcome.exit_code}", facts)
+        self._show_lines(f"exit code {outcome.exit_code}", outcome.lines)
         return outcome
+
+    def _recalled(self, run: Run) -> PhaseOutcome:
+        lines = recorded_lines(run)
+        self._show_lines(f"was done in run {run.run_id} and is not done again", lines)
+        return PhaseOutcome(self._phase, self._session, run.exit_code or 0, lines)
+
+    def _show_lines(self, how: str, lines: Sequence[str]) -> None:
+        facts = [(f"{number}", line) for number, line in enumerate(lines, start=1)]
+        show_facts(f"{self._phase} of {self._session}: {how}", facts)
 
     def _perform_here(self) -> PhaseOutcome:
         with sole_writer(self._desk.profile):
@@ -138,12 +178,16 @@ class Day:
         return PhaseOutcome(EXECUTION, self._session, done.returncode, lines)
 
     def seal(self, outcome: PhaseOutcome) -> None:
-        """Write the run record; without it the run does not count, whatever the notebook shows."""
-        finish_record(self._desk, self._run_id, outcome)
+        """Write the run record; without it the run does not count, whatever the notebook shows.
+
+        The record of a phase that was done before stands as it is.
+        """
+        if self._done is None:
+            finish_record(self._desk, self._run_id, outcome)
         show_facts(
-            "Run record",
+            "Run record" if self._done is None else "Run record, as it was written",
             [
-                ("run", str(self._run_id)),
+                ("run", str(self._done.run_id if self._done else self._run_id)),
                 ("session", self._session.isoformat()),
                 ("phase", self._phase),
                 ("exit code", str(outcome.exit_code)),
@@ -155,23 +199,27 @@ class Day:
 
     def show_plans(self, outcome: PhaseOutcome) -> None:
         """Show both plans with the decision on each order."""
-        if outcome.signals is None:
+        if outcome.signals is None and self._done is None:
             show_facts("Plans", [("none", "the phase did not come to a plan")])
             return
-        primary, shadow = outcome.signals.primary, outcome.signals.shadow
-        show_plan(
-            primary, [row for order in primary.orders for row in self._approvals(primary, order)]
-        )
-        show_plan(shadow)
+        self.show_plan()
+        shadow = self._stored_plan(self._desk.config.shadow_strategy)
+        if shadow is not None:
+            show_plan(shadow)
 
     def show_plan(self) -> None:
-        """Show the stored plan that is being executed."""
-        stored = self._desk.db.get_plan(self._desk.config.primary_strategy, self._session)
-        if stored is None:
+        """Show the stored plan that is executed."""
+        plan = self._stored_plan(self._desk.config.primary_strategy)
+        if plan is None:
             show_facts("Plan", [("none", f"no plan is stored for {self._session}")])
             return
-        plan = current_plan(self._desk, self._session)
         show_plan(plan, [row for order in plan.orders for row in self._approvals(plan, order)])
+
+    def _stored_plan(self, strategy: str) -> Plan | None:
+        stored = self._desk.db.get_plan(strategy, self._session)
+        if stored is None:
+            return None
+        return plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
 
     def _approvals(self, plan: Plan, order: PlannedOrder) -> list[Approval]:
         return [
@@ -189,18 +237,35 @@ class Day:
         ]
 
     def show_positions(self) -> None:
-        """Show every open position: candles, EMA, N-week low, stop, entry, cover."""
-        positions = self._desk.db.get_open_positions()
-        tickers = [item.ticker for item in positions]
-        bars = recent_bars(self._desk, tickers, self._session, self._session)
-        orders = open_orders(self._desk) if positions else ()
-        primary, shadow = self._desk.config.primary_strategy, self._desk.config.shadow_strategy
-        views = [
-            self._view(item, bars.get(item.ticker), _cover(item, orders)) for item in positions
-        ]
-        show_positions(views, names=(_line_name(primary), _line_name(shadow)))
+        """Show every position: candles, EMA, N-week low, stop, entry, and cover if it is live."""
+        config = self._desk.config
+        names = (_line_name(config.primary_strategy), _line_name(config.shadow_strategy))
+        if self._done is None:
+            show_positions(self._live_views(), names=names)
+        else:
+            show_positions(self._past_views(), names=names)
 
-    def _view(self, position: Position, bars: DailyBars | None, cover: Cover) -> PositionView:
+    def _live_views(self) -> list[PositionView]:
+        positions = self._desk.db.get_open_positions()
+        bars = self._bars(positions, max(self._session, self._desk.order_session()))
+        orders = open_orders(self._desk) if positions else ()
+        return [self._view(item, bars.get(item.ticker), _cover(item, orders)) for item in positions]
+
+    def _past_views(self) -> list[PositionView]:
+        positions = held_after(self._desk.db, self._session, self._phase)
+        bars = self._bars(positions, known_until(self._session, self._phase))
+        held = ((item, bars.get(item.ticker)) for item in positions)
+        return [
+            self._view(item if known is None else as_it_was(item, known), known)
+            for item, known in held
+        ]
+
+    def _bars(self, positions: Sequence[Position], last: date) -> Mapping[str, DailyBars]:
+        return recent_bars(self._desk, [item.ticker for item in positions], self._session, last)
+
+    def _view(
+        self, position: Position, bars: DailyBars | None, cover: Cover | None = None
+    ) -> PositionView:
         if bars is None:
             return PositionView(position, None, cover=cover)
         weekly = aggregate_daily_to_weekly(bars, cut_at=look_back_start(self._desk, self._session))
@@ -220,25 +285,29 @@ class Day:
 
     def show_trades(self, outcome: PhaseOutcome) -> None:
         """Show the trades that the executed book and the twins closed in the session."""
-        closed = [
-            item
-            for item in self._desk.db.get_positions("closed")
-            if item.exit_date == self._session
-        ]
-        show_settlement([_trade(item) for item in closed], "Closed by the broker's book")
-        for step in outcome.reconciled.twins if outcome.reconciled else ():
-            show_settlement(step.trades, f"Closed by the twin {step.strategy}")
+        show_settlement(closed_in(self._desk.db, self._session), "Closed by the broker's book")
+        for strategy in (self._desk.config.primary_strategy, self._desk.config.shadow_strategy):
+            trades = self._twin_trades(strategy, outcome)
+            show_settlement(trades, f"Closed by the twin {strategy}")
+
+    def _twin_trades(self, strategy: str, outcome: PhaseOutcome) -> Sequence[ClosedTrade]:
+        """What a twin closed just now, sessions that were made up among them, or in the past."""
+        if outcome.reconciled is None:
+            return twin_trades(self._desk.db, strategy, self._session)
+        steps = (step for step in outcome.reconciled.twins if step.strategy == strategy)
+        return [trade for step in steps for trade in step.trades]
 
     def show_curves(self, outcome: PhaseOutcome) -> None:
-        """Show P&L and drawdown of the broker's book and both twins."""
-        if outcome.curves is None:
+        """Show P&L and drawdown of the broker's book and both twins, up to this session."""
+        if outcome.curves is None and self._done is None:
             show_facts("Curves", [("none", "the phase did not come to curves")])
             return
         config = self._desk.config
+        curves = curves_until(self._desk.db, config, self._session)
         show_curves(
-            _curve("broker book", outcome.curves.broker),
-            _curve(f"twin {config.primary_strategy}", outcome.curves.primary),
-            _curve(f"shadow {config.shadow_strategy}", outcome.curves.shadow),
+            _curve("broker book", curves.broker),
+            _curve(f"twin {config.primary_strategy}", curves.primary),
+            _curve(f"shadow {config.shadow_strategy}", curves.shadow),
             base_usd=config.base_capital_usd,
         )
 
@@ -272,19 +341,3 @@ def _line_name(strategy: str) -> str:
 def _curve(name: str, points: tuple[EquityPoint, ...]) -> Curve:
     profit = np.array([float(point.realised + point.unrealised) for point in points])
     return Curve(name, tuple(point.session for point in points), profit)
-
-
-def _trade(position: Position) -> ClosedTrade:
-    exit_date = position.exit_date or position.entry_date
-    return ClosedTrade(
-        candidate=position.candidate,
-        entry_session=position.entry_date,
-        entry_price=float(position.entry_price),
-        shares=position.actual_shares,
-        exit_session=exit_date,
-        exit_price=float(position.exit_price or 0),
-        exit_reason=position.exit_reason or "",
-        pnl_usd=float(position.pnl or 0),
-        return_pct=position.return_pct or 0.0,
-        hold_days=(exit_date - position.entry_date).days,
-    )

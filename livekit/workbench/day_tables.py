@@ -37,7 +37,6 @@ __all__ = [
     "orders_table",
     "positions_table",
     "skips_table",
-    "stop_now",
     "trades_table",
 ]
 
@@ -58,6 +57,8 @@ class Approval:
 
 
 DECISION = Column("decision")
+DECIDED = {"approve": "approved", "reject": "rejected"}
+POLICY = "policy:"  # how the name of a decider begins that is no person
 UNSETTLED = {"refused", "denied", "unknown"}
 
 
@@ -73,8 +74,10 @@ def _decision_text(order: PlannedOrder, approval: Approval) -> str:
     capped = order.side == "buy" and approval.quantity not in (None, order.quantity)
     limit = f" up to {approval.quantity}" if capped else ""
     when = f", {exchange_text(approval.at)}" if approval.at else ""
-    why = f": {approval.reason}" if approval.reason else ""
-    return f"{approval.decision}{limit} by {approval.who}{when}{why}"
+    by_policy = approval.who.startswith(POLICY)
+    why = f": {approval.reason}" if approval.reason and not by_policy else ""
+    decided = DECIDED.get(approval.decision, approval.decision)
+    return f"{decided}{limit} by {approval.who.replace(POLICY, 'policy ')}{when}{why}"
 
 
 def exits_table(plan: Plan, approvals: Sequence[Approval] | None = None) -> Table:
@@ -111,7 +114,6 @@ def entries_table(plan: Plan, approvals: Sequence[Approval] | None = None) -> Ta
     """The plan's entries with grade, score, size and stop; ``approvals`` as for `exits_table`."""
     columns = (
         Column("ticker"),
-        Column("company"),
         Column("grade"),
         Column("score", number=True),
         Column("gap", number=True),
@@ -119,6 +121,7 @@ def entries_table(plan: Plan, approvals: Sequence[Approval] | None = None) -> Ta
         Column("reference, USD", number=True),
         Column("stop, USD", number=True),
         Column("rotates out"),
+        Column("company"),
         *([] if approvals is None else [DECISION]),
     )
     rows = tuple(_entry_row(order, approvals) for order in plan.orders if order.side == "buy")
@@ -131,7 +134,6 @@ def _entry_row(order: PlannedOrder, approvals: Sequence[Approval] | None) -> Row
     return Row(
         (
             order.ticker,
-            (candidate and candidate.company_name) or NOTHING,
             candidate.grade if candidate else NOTHING,
             NOTHING if score is None else f"{score:.1f}",
             pct(candidate.gap_size if candidate else None),
@@ -139,31 +141,33 @@ def _entry_row(order: PlannedOrder, approvals: Sequence[Approval] | None) -> Row
             price(order.reference_price),
             price(order.stop_price),
             order.pair or NOTHING,
+            (candidate and candidate.company_name) or NOTHING,
             *_decision_cells(order, approvals),
         )
     )
 
 
 def skips_table(plan: Plan) -> Table:
-    """The candidates that are not bought and why."""
+    """The candidates that are not bought and why; details have a column if there are any."""
+    detailed = any(skip.detail for skip in plan.skips)
     columns = (
         Column("ticker"),
-        Column("company"),
+        Column("reason"),
         Column("grade"),
         Column("score", number=True),
-        Column("reason"),
-        Column("detail"),
+        Column("company"),
+        *([Column("detail")] if detailed else []),
     )
-    rows = tuple(_skip_row(skip) for skip in plan.skips)
+    rows = tuple(_skip_row(skip, detailed=detailed) for skip in plan.skips)
     return Table(f"Skipped by {plan.strategy} for {plan.session}", columns, rows)
 
 
-def _skip_row(skip: Skip) -> Row:
+def _skip_row(skip: Skip, *, detailed: bool) -> Row:
     candidate = skip.candidate
     score = NOTHING if candidate.score is None else f"{candidate.score:.1f}"
     company = candidate.company_name or NOTHING
-    cells = (candidate.ticker, company, candidate.grade, score, skip.reason, skip.detail or NOTHING)
-    return Row(cells)
+    cells = (candidate.ticker, skip.reason, candidate.grade, score, company)
+    return Row((*cells, skip.detail or NOTHING) if detailed else cells)
 
 
 # ------------------------------------------------------------------------------------- positions
@@ -171,7 +175,7 @@ def _skip_row(skip: Skip) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What protects a position's shares at the venue; ``kind`` is ``stop`` or ``exit``."""
+    """What protects a position's shares at the venue; the kind is stop, exit or none."""
 
     ticker: str
     covered_shares: int
@@ -180,65 +184,84 @@ class Cover:
     order_id: str = ""
 
 
-def stop_now(position: Position) -> float:
-    """The protective stop on today's price basis, USD."""
-    return float(position.stop_price) / position.split_factor
-
-
 def positions_table(
     positions: Sequence[Position], closes: Sequence[float | None], covers: Sequence[Cover | None]
 ) -> Table:
     """Open positions: entry, last close, unrealised P&L, stop, cover at the venue, pending exit.
 
-    The entry price is as traded on its session, shares and stop are today's.
+    The entry price is as traded on its session, shares and stop are today's. A cover
+    that is None is not known; when none is known the table has no column for it.
     """
+    with_cover = any(cover is not None for cover in covers)
     columns = (
         Column("ticker"),
-        Column("grade"),
-        Column("score", number=True),
-        Column("entered"),
         Column("shares", number=True),
         Column("entry, USD", number=True),
         Column("close, USD", number=True),
         Column("P&L, USD", number=True),
         Column("P&L", number=True),
         Column("stop, USD", number=True),
-        Column("cover"),
+        *([Column("cover")] if with_cover else []),
         Column("pending exit"),
+        Column("entered"),
+        Column("grade"),
+        Column("score", number=True),
     )
     rows = tuple(
-        _position_row(position, close, cover)
+        _position_row(position, close, cover, with_cover=with_cover)
         for position, close, cover in zip(positions, closes, covers, strict=True)
     )
-    return Table("Open positions", columns, rows)
+    gains = [_gain(position, close) for position, close in zip(positions, closes, strict=True)]
+    return Table(_positions_caption(gains), columns, rows)
 
 
-def _position_row(position: Position, close: float | None, cover: Cover | None) -> Row:
-    shares = position.shares_now
-    cost = float(position.entry_price) * (position.actual_shares - position.sold_shares)
-    gain = None if close is None else close * shares - cost
+def _positions_caption(gains: Sequence[float | None]) -> str:
+    known = [gain for gain in gains if gain is not None]
+    if not known:
+        return "Open positions"
+    missing = len(gains) - len(known)
+    unknown = f" ({missing} without a price)" if missing else ""
+    total = usd(sum(known), signed=True)
+    return f"Open positions: {len(gains)}, unrealised P&L {total} USD{unknown}"
+
+
+def _cost(position: Position) -> float:
+    return float(position.entry_price) * (position.actual_shares - position.sold_shares)
+
+
+def _gain(position: Position, close: float | None) -> float | None:
+    """Unrealised P&L in USD; shares and close are today's, the cost is that of the entry."""
+    return None if close is None else close * position.shares_now - _cost(position)
+
+
+def _position_row(
+    position: Position, close: float | None, cover: Cover | None, *, with_cover: bool
+) -> Row:
+    shares, cost, gain = position.shares_now, _cost(position), _gain(position, close)
     score = position.candidate.score
-    uncovered = shares - (cover.covered_shares if cover else 0)
+    uncovered = 0 if cover is None else shares - cover.covered_shares
     pending = position.pending_reason
     cells = (
         position.ticker,
-        position.candidate.grade,
-        NOTHING if score is None else f"{score:.1f}",
-        str(position.entry_date),
         str(shares),
         price(position.entry_price),
         market_price(close),
         usd(gain, signed=True),
         pct(None if gain is None or not cost else gain / cost * 100.0),
-        market_price(stop_now(position)),
-        _cover_text(cover, uncovered),
+        market_price(float(position.stop_price)),
+        *((_cover_text(cover, uncovered),) if with_cover else ()),
         f"{pending} since {position.pending_since}" if pending else NOTHING,
+        str(position.entry_date),
+        position.candidate.grade,
+        NOTHING if score is None else f"{score:.1f}",
     )
     return Row(cells, "bad" if uncovered > 0 else "warn" if pending else "")
 
 
 def _cover_text(cover: Cover | None, uncovered: int) -> str:
-    if cover is None or cover.covered_shares == 0:
+    if cover is None:
+        return "not known"
+    if cover.covered_shares == 0:
         return f"NONE: {uncovered} shares uncovered"
     at = f" at {price(cover.stop_price)}" if cover.stop_price is not None else ""
     text = f"{cover.kind}{at} for {cover.covered_shares}"
@@ -285,19 +308,23 @@ def _order_row(order: Order) -> Row:
 
 
 def trades_table(trades: Sequence[ClosedTrade], caption: str) -> Table:
-    """Finished trades with their result."""
+    """Finished trades with their result, added up in the caption."""
     columns = (
         Column("ticker"),
-        Column("grade"),
+        Column("reason"),
+        Column("P&L, USD", number=True),
+        Column("P&L", number=True),
+        Column("shares", number=True),
         Column("entered"),
         Column("entry, USD", number=True),
         Column("left"),
         Column("exit, USD", number=True),
-        Column("reason"),
-        Column("shares", number=True),
-        Column("P&L, USD", number=True),
-        Column("P&L", number=True),
+        Column("grade"),
     )
+    if trades:
+        count = f"{len(trades)} trade{'s' if len(trades) > 1 else ''}"
+        total = usd(sum(trade.pnl_usd for trade in trades), signed=True)
+        caption = f"{caption}: {count}, P&L {total} USD"
     return Table(caption, columns, tuple(_trade_row(trade) for trade in trades))
 
 
@@ -305,15 +332,15 @@ def _trade_row(trade: ClosedTrade) -> Row:
     return Row(
         (
             trade.ticker,
-            trade.candidate.grade,
+            trade.exit_reason,
+            usd(trade.pnl_usd, signed=True),
+            pct(trade.return_pct),
+            str(trade.shares),
             str(trade.entry_session),
             price(trade.entry_price),
             str(trade.exit_session),
             price(trade.exit_price),
-            trade.exit_reason,
-            str(trade.shares),
-            usd(trade.pnl_usd, signed=True),
-            pct(trade.return_pct),
+            trade.candidate.grade,
         )
     )
 

@@ -59,7 +59,7 @@ def distance_table(ticker: str, rows: Sequence[DistanceRow], close: float) -> Ta
         Column("USD", number=True),
         Column("distance, USD", number=True),
         Column("distance", number=True),
-        Column("position, USD", number=True),
+        Column("for the position, USD", number=True),
     )
     return Table(
         f"{ticker}: last close {market_price(close)} against each level",

@@ -26,6 +26,7 @@ PHASE_ORDER = ("signals", "execution", "protect", "reconciliation", "comparison"
 WORST_FIRST = ("failed", "warning", "ok")
 CALENDAR_WORDS = {"ok": "ok", "warning": "withheld", "failed": "FAILED"}
 TRADING_WEEKDAYS = 5
+MOST_PAGED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ class RunEntry:
     def tone(self) -> str:
         """``ok``, ``warning`` or ``failed``."""
         return status_tone(self.exit_code)
+
+    @property
+    def words(self) -> str:
+        """The phase, and how it ended unless it is simply done."""
+        good = self.tone == "ok" and self.status == "done"
+        return f"{self.phase} ✓" if good else f"{self.phase}: {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,9 @@ def render_index(
             simulated=simulated,
             summary=_summary(days, wanting),
             wanting=wanting,
+            paged=_paged(days),
+            any_earlier=any(day.earlier for day in days),
+            any_alerts=any(day.alerts for day in days),
             days=days,
             months=_months(days),
             weekdays=calendar.day_abbr[:TRADING_WEEKDAYS],
@@ -141,7 +151,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir()), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"tone": status_tone, "usd": partial(usd, signed=True)}
+    environment.filters |= {"usd": partial(usd, signed=True)}
     return environment
 
 
@@ -151,6 +161,12 @@ def _days(runs: Sequence[RunEntry]) -> list[_Day]:
     for run in runs:
         by_session.setdefault(run.session, []).append(run)
     return [_day(session, by_session[session]) for session in sorted(by_session, reverse=True)]
+
+
+def _paged(days: Sequence[_Day]) -> list[_Day]:
+    """The newest sessions with a page, where only some have one and would be hard to find."""
+    paged = [day for day in days if any(run.page for run in day.latest)]
+    return paged[:MOST_PAGED] if len(paged) < len(days) else []
 
 
 def _day(session: date, runs: Sequence[RunEntry]) -> _Day:

@@ -27,11 +27,14 @@ from livekit.trading.phases import (
 )
 from livekit.workbench.archive import ArchivedRun, seal
 from livekit.workbench.daily import FAILED, Performer, perform_recorded, start_record
+from livekit.workbench.day import STATE_DB_VARIABLE
 from livekit.workbench.front_page import RUNNING, renew_front_page
 from livekit.workbench.kernels import Kernel
 from livekit.workbench.page import PageHeader
+from livekit.workbench.review import recorded_lines
 from livekit.workbench.run import NotebookOutcome, run_notebook
 from livekit.workbench.secret_scan import require_no_secret
+from livekit.workbench.tables import exchange_text
 
 __all__ = ["NOTEBOOKS", "known_secrets", "notebook_performer", "notebooks_dir"]
 
@@ -62,7 +65,8 @@ def notebook_performer(profile: Profile, link: Link, *, folder: Path | None = No
     Raises `KeysMissing` when the profile's own keys cannot be found, since the archive could not
     be kept free of them.
     """
-    runner = _Runner(folder or notebooks_dir(), link.environment, known_secrets(profile, link))
+    environment = {**link.environment, STATE_DB_VARIABLE: str(profile.state_db.resolve())}
+    runner = _Runner(folder or notebooks_dir(), environment, known_secrets(profile, link))
 
     def performed(desk: Desk, phase: str, session: date) -> PhaseOutcome:
         if phase not in NOTEBOOKS:
@@ -169,7 +173,7 @@ def _run(db: StateDB, run_id: int) -> Run:
 
 def _lines(run: Run) -> tuple[str, ...]:
     """What a run reported, one line a fact; first of all why it failed, if that is not among it."""
-    recorded = tuple(json.loads(run.record_json)["lines"]) if run.record_json else ()
+    recorded = recorded_lines(run)
     told = run.message == "; ".join(recorded)[:MESSAGE_LENGTH]
     return recorded if told else (run.message, *recorded)
 
@@ -213,7 +217,10 @@ def _header(desk: Desk, run: Run) -> PageHeader:
         exit_code=exit_code,
         simulated=simulated,
         message=run.message if exit_code else "",
-        facts=(("fill model", desk.profile.fill_model),) if simulated else (),
+        facts=(
+            ("started", exchange_text(run.started_at)),
+            *((("fill model", desk.profile.fill_model),) if simulated else ()),
+        ),
         hashes=(("configuration", run.config_sha256), ("code", run.git)),
     )
 

@@ -35,7 +35,6 @@ from livekit.workbench.day_tables import (
     orders_table,
     positions_table,
     skips_table,
-    stop_now,
     trades_table,
 )
 from livekit.workbench.distances import distance_table, position_distance_rows
@@ -62,7 +61,8 @@ class PositionView:
     """A position with what its chart needs; ``bars`` up to the last known session, not empty.
 
     ``ema`` and ``nwl`` are indicators over ``weekly``. ``bars`` is None when the price source has
-    nothing for the ticker: the position then stands in the table without a chart.
+    nothing for the ticker: the position then stands in the table without a chart. ``cover`` is
+    None when it is not known.
     """
 
     position: Position
@@ -127,18 +127,24 @@ def _prices(view: PositionView, names: tuple[str, str]) -> PriceView | None:
 
 
 def _show_position(position: Position, prices: PriceView) -> None:
-    stop = stop_now(position)
+    stop = float(position.stop_price)
     company = position.candidate.company_name
     chart = position_figure(
         prices,
         entry_session=position.entry_date,
         entry_price=float(position.entry_price),
         stop_price=stop,
-        title=f"{position.ticker}, {company}" if company else position.ticker,
+        title=_title(position.ticker, company),
     )
     rows = position_distance_rows(prices, stop_price=stop, shares=position.shares_now)
     show_chart(chart)
     show_table(distance_table(position.ticker, rows, prices.last_close))
+
+
+def _title(ticker: str, company: str | None) -> str:
+    """Ticker and company, once each."""
+    name = company or ticker
+    return name if name.split()[:1] == [ticker] else f"{ticker}, {name}"
 
 
 def show_orders(orders: Sequence[Order], caption: str = "Orders of this session") -> None:
@@ -158,7 +164,7 @@ def show_settlement(closed: Sequence[ClosedTrade], caption: str) -> None:
 
 def show_curves(broker: Curve, primary: Curve, shadow: Curve, *, base_usd: float) -> None:
     """Show P&L and drawdown of the three books, and their last values as a table."""
-    title = "P&L and drawdown"
+    title = "Broker's book, twin and shadow"
     show_chart(profit_curves(broker, primary, shadow, base_usd=base_usd, title=title))
     show_table(curves_table((broker, primary, shadow), base_usd=base_usd))
 

@@ -75,15 +75,14 @@ def usd(amount: Number | None, *, signed: bool = False) -> str:
     """Money to the cent: ``1,234.50``, with ``+`` in front of a gain if ``signed``."""
     if amount is None or _missing(amount):
         return NOTHING
-    return f"{amount:+,.2f}" if signed else f"{amount:,.2f}"
+    return _without_zero_sign(f"{amount:+,.2f}" if signed else f"{amount:,.2f}")
 
 
 def price(value: Number | None) -> str:
-    """A price with two decimals, or as many up to four as it has."""
+    """A price to the cent, or with four decimals if it has more than two."""
     if value is None or _missing(value):
         return NOTHING
-    whole, _, decimals = f"{value:,.4f}".partition(".")
-    return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}"
+    return f"{value:,.4f}".removesuffix("00")
 
 
 def market_price(value: float | None) -> str:
@@ -97,7 +96,12 @@ def pct(value: Number | None, *, signed: bool = True) -> str:
     """A percentage with one decimal: ``+4.2 %``."""
     if value is None or _missing(value):
         return NOTHING
-    return f"{value:+.1f} %" if signed else f"{value:.1f} %"
+    return _without_zero_sign(f"{value:+.1f}" if signed else f"{value:.1f}") + " %"
+
+
+def _without_zero_sign(number: str) -> str:
+    """What is rounded to nothing is neither a gain nor a loss."""
+    return number if any(digit in number for digit in "123456789") else number.lstrip("+-")
 
 
 def exchange_text(instant: datetime) -> str:

@@ -50,8 +50,8 @@ _REASONS = {
 
 
 def plain_console() -> Console:
-    """A console that prints text as it is: no markup, and ``entry:ABC:`` is no picture."""
-    return Console(emoji=False, markup=False, highlight=False)
+    """A console on which ``entry:ABC:`` is text and no picture."""
+    return Console(emoji=False, highlight=False)
 
 
 @contextmanager

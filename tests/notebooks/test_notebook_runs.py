@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from checkouts import FIRST, SESSION, Checkout
+from checkouts import EVE, FIRST, SESSION, Checkout
 from lxml import html as lxml_html
 
 from livekit.config import Profile
@@ -17,8 +17,12 @@ from livekit.trading.desk import Desk
 from livekit.trading.opening import Link, open_link
 from livekit.trading.phases import PHASES, PhaseOutcome
 from livekit.workbench.archive import ArchivedRun, verify_archive
+from livekit.workbench.audit import digest
+from livekit.workbench.charts import PLOTLY_MIME
 from livekit.workbench.daily import run_daily
 from livekit.workbench.notebook_runs import NOTEBOOKS, known_secrets, notebook_performer
+from livekit.workbench.review import held_after
+from livekit.workbench.run import run_notebook
 
 Edit = Callable[[nbformat.NotebookNode], None]
 
@@ -94,6 +98,38 @@ def test_a_day_of_notebooks_is_recorded_archived_and_listed_with_one_truth(check
     row = f"//tr[@id='s{SESSION}']"
     assert index.xpath(f"{row}//a/@href") == [archived(runs[name]).page for name in NOTEBOOKS]
     assert wanting(checkout) == []
+
+
+def test_a_person_who_opens_the_notebook_of_a_phase_that_is_done_sees_it_and_changes_nothing(
+    checkout: Checkout, tmp_path: Path
+):
+    """On 29 January six candidates found six free slots; the session was traded already."""
+    parameters = {"state_db": str(checkout.profile.state_db), "session": EVE.isoformat()}
+    before = digest(checkout.profile.state_db)
+    executed = tmp_path / "seen.ipynb"
+    with checkout.desk() as (desk, _):
+        runs = desk.db.get_runs()
+    outcome = run_notebook(checkout.notebooks / "01_signals.ipynb", parameters, output=executed)
+    assert outcome.status == "completed", outcome
+    with checkout.desk() as (desk, _):
+        assert desk.db.get_runs() == runs
+        held = held_after(desk.db, EVE, "signals")
+    assert digest(checkout.profile.state_db) == before
+    outputs = shown(executed)
+    charts = [bundle for bundle in outputs if PLOTLY_MIME in bundle]
+    assert len(charts) == len(held) == 11
+    entries = next(t["text/plain"] for t in outputs if t["text/plain"].startswith("Entries of ema"))
+    assert len(entries.splitlines()) == 2 + 6
+
+
+def shown(executed: Path) -> list[dict[str, str]]:
+    notebook = nbformat.read(executed, as_version=4)
+    return [
+        output["data"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
 
 
 # ------------------------------------------------------------------------------------- bad runs

@@ -52,8 +52,7 @@ def test_a_failure_that_a_later_attempt_made_good_wants_no_attention():
     failed = run(date(2020, 1, 30), attempt=1, run_id=1, exit_code=1, status="failed")
     root = rendered(failed, run(date(2020, 1, 30), attempt=2, run_id=2))
     assert texts(root, "//header//strong") == ["All runs are in order"]
-    latest, earlier = texts(root, "//tbody/tr[@data-search]/td")[:2]
-    assert (latest, earlier) == ("signals: done", "signals: failed")
+    assert texts(root, "//tbody/tr[@data-search]/td") == ["–", "signals ✓", "signals: failed"]
 
 
 def test_the_calendar_tells_runs_idle_sessions_and_closed_days_apart():
@@ -82,13 +81,13 @@ def test_result_alerts_and_tickers_of_a_session_are_shown_and_searchable():
     )
     row = root.xpath("//tr[@data-search]")[0]
     assert row.get("data-search") == "2020-01-30 AAL MSFT"
-    assert texts(row, "td")[2:] == ["-312.20", "3"]
+    assert texts(row, "td") == ["-312.20", "execution ✓reconciliation ✓", "3"]
     assert "P&L so far -312.20 USD" in texts(root, "//header")[0]
 
 
 def test_a_run_without_a_page_is_named_without_a_link():
     root = rendered(run(date(2020, 1, 30), "protect", page=None, status="closed"))
-    assert texts(root, "//tr[@data-search]/td[1]/span") == ["protect: closed"]
+    assert texts(root, "//tr[@data-search]/td[2]/span") == ["protect: closed"]
     assert not root.xpath("//tr[@data-search]//a")
 
 
@@ -113,3 +112,15 @@ def test_five_hundred_runs_make_a_page_below_150_kb():
     page = render_index(runs, profile="demo", simulated=True, made_at=MADE_AT)
     assert len(runs) == 500
     assert len(page.encode()) < 150_000
+
+
+def test_the_few_sessions_with_pages_are_listed_and_not_repeated_when_all_have_some():
+    days = sessions_between(date(2020, 1, 2), date(2020, 1, 30))
+    runs = [run(day, page=None if day != days[4] else "page.html") for day in days]
+    found = rendered(*runs).xpath("//section[h2='Sessions with pages']//li")
+    assert [item.text_content().split() for item in found] == [
+        ["Wed", "2020-01-08", "signals", "✓"]
+    ]
+    assert found[0].xpath("a/@href") == ["page.html"]
+    everyone = rendered(*[run(day) for day in days])
+    assert not everyone.xpath("//section[h2='Sessions with pages']")

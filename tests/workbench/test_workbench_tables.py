@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from workbench_examples import EVIL_NAME, demo_bars, indicators, plan, position
+from workbench_examples import EVIL_NAME, candidate, demo_bars, indicators, plan, position
 
-from livekit.model import Break, Order
+from livekit.model import Break, ClosedTrade, Order
 from livekit.workbench.day_tables import (
     Approval,
     Cover,
@@ -19,6 +19,7 @@ from livekit.workbench.day_tables import (
     orders_table,
     positions_table,
     skips_table,
+    trades_table,
 )
 from livekit.workbench.distances import distance_table, position_distance_rows
 from livekit.workbench.series import Curve, price_view
@@ -72,11 +73,14 @@ def test_plain_text_aligns_numbers_to_the_right():
         (usd(float("nan")), "–"),
         (price(Decimal("15.39")), "15.39"),
         (price(Decimal("0.1234")), "0.1234"),
-        (price(Decimal("27.1050")), "27.105"),
+        (price(Decimal("27.105")), "27.1050"),
         (price(100), "100.00"),
         (market_price(175.0049), "175.00"),
         (market_price(0.98765), "0.9877"),
         (pct(4.25), "+4.2 %"),
+        (pct(-0.04), "0.0 %"),
+        (usd(-0.004, signed=True), "0.00"),
+        (usd(Decimal(0), signed=True), "0.00"),
         (pct(None), "–"),
     ],
 )
@@ -105,8 +109,8 @@ def test_a_plan_that_is_never_executed_has_no_column_of_decisions():
 
 def test_the_quantity_of_a_rotation_caps_its_buy_and_not_its_sell():
     pair = [Approval(ticker, intent, "approve", 19, "auto", None) for ticker, intent in PAIR]
-    assert cells(entries_table(plan(), pair))["decision"] == "approve up to 19 by auto"
-    assert cells(exits_table(plan(), pair))["decision"] == "approve by auto"
+    assert cells(entries_table(plan(), pair))["decision"] == "approved up to 19 by auto"
+    assert cells(exits_table(plan(), pair))["decision"] == "approved by auto"
 
 
 def test_a_skip_without_a_score_keeps_its_reason_and_detail():
@@ -121,7 +125,7 @@ def test_a_position_without_cover_is_named_in_capitals_and_marked():
         position("AAL", date(2020, 1, 8), "28.00", 350),
         position("T", date(2020, 1, 9), "38.00", 263),
     ]
-    covers = [Cover("AAL", 300, "stop", Decimal("25.20")), None]
+    covers = [Cover("AAL", 300, "stop", Decimal("25.20")), Cover("T", 0, "none")]
     table = positions_table(held, [27.0, None], covers)
     assert cells(table)["cover"] == "stop at 25.20 for 300, 50 UNCOVERED"
     assert cells(table)["P&L, USD"] == "-350.00"  # 350 × (27 − 28)
@@ -132,11 +136,12 @@ def test_a_position_without_cover_is_named_in_capitals_and_marked():
 
 
 def test_after_a_split_shares_and_stop_are_todays_and_the_entry_is_as_traded():
-    held = position("AAPL", date(2020, 1, 8), "300.00", 33, split_factor=4.0)
+    stop = Decimal("67.50")  # 270 at the entry, four for one since
+    held = position("AAPL", date(2020, 1, 8), "300.00", 33, split_factor=4.0, stop_price=stop)
     shown = cells(positions_table([held], [80.0], [Cover("AAPL", 132, "stop", Decimal("67.50"))]))
     assert shown["shares"] == "132"
     assert shown["entry, USD"] == "300.00"
-    assert shown["stop, USD"] == "67.50"  # 270 / 4
+    assert shown["stop, USD"] == "67.50"
     assert shown["P&L, USD"] == "+660.00"  # 132 × 80 − 33 × 300
 
 
@@ -200,3 +205,46 @@ def test_the_result_of_a_book_is_a_share_of_the_capital():
     shown = cells(curves_table([book], base_usd=200_000.0))
     assert shown["P&L of capital"] == "+0.50 %"
     assert shown["deepest drawdown"] == "-1.00 %"
+
+
+def test_what_a_policy_decided_is_said_once():
+    at = datetime(2020, 1, 30, 13, 50, tzinfo=UTC)
+    approval = Approval("MSFT", "entry", "approve", 58, "policy:auto", at, "approval: auto")
+    shown = cells(entries_table(plan(), [approval]))
+    assert shown["decision"] == "approved by policy auto, 2020-01-30 08:50:00 New York"
+
+
+def test_the_captions_of_positions_and_trades_add_them_up():
+    held = [
+        position("AAL", date(2020, 1, 8), "28.00", 350),
+        position("T", date(2020, 1, 9), "38.00", 263),
+        position("XYZ", date(2020, 1, 9), "10.00", 100),
+    ]
+    open_now = positions_table(held, [27.0, 39.0, None], [None] * 3)
+    # 350 × (27 − 28) + 263 × (39 − 38) = −87
+    assert open_now.caption == ("Open positions: 3, unrealised P&L -87.00 USD (1 without a price)")
+    trades = [
+        ClosedTrade(
+            candidate("AAL"),
+            date(2020, 1, 8),
+            28.0,
+            350,
+            date(2020, 1, 30),
+            exit_price,
+            "protective_stop",
+            pnl,
+            0.0,
+            22,
+        )
+        for exit_price, pnl in ((25.0, -1050.0), (28.5, 175.0))
+    ]
+    assert trades_table(trades, "Closed").caption == "Closed: 2 trades, P&L -875.00 USD"
+    assert trades_table(trades[:1], "Closed").caption == "Closed: 1 trade, P&L -1,050.00 USD"
+    assert trades_table([], "Closed").caption == "Closed"
+
+
+def test_a_table_whose_cover_is_not_known_does_not_speak_of_it():
+    held = [position("AAL", date(2020, 1, 8), "28.00", 350)]
+    table = positions_table(held, [27.0], [None])
+    assert "cover" not in cells(table)
+    assert table.rows[0].tone == ""
