@@ -23,7 +23,7 @@ from livekit.trading.protector import open_orders
 
 __all__ = ["BookView", "VenueView", "compare_books", "reconcile", "require_clean"]
 
-HALF_CENT = Decimal("0.005")
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _fill_breaks(theirs: VenueView) -> list[Break]:
 
 def _cash_breaks(ours: BookView, theirs: VenueView) -> list[Break]:
     expected = expected_cash(ours.baseline_cash, ours.fills)
-    if abs(expected - theirs.cash) < HALF_CENT:
+    if abs(expected - theirs.cash) < CENT:  # the broker shows whole cents, fills are finer
         return []
     facts = f"{expected:.2f} USD by our fills, the broker shows {theirs.cash:.2f} USD"
     return [Break("cash", None, facts, "look for fees, dividends, deposits or manual trades")]

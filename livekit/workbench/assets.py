@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Asset", "page_assets", "page_style", "templates_dir"]
+__all__ = ["Asset", "lab_style", "page_assets", "page_style", "templates_dir"]
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -51,6 +51,12 @@ def _asset(path: str, content: bytes) -> Asset:
 def page_style() -> str:
     """The style sheet that every page carries inline."""
     return (_TEMPLATES / "page.css").read_text(encoding="utf-8").strip()
+
+
+@cache
+def lab_style() -> str:
+    """The style sheet that tables need in JupyterLab, which aligns every cell to the right."""
+    return (_TEMPLATES / "lab.css").read_text(encoding="utf-8").strip()
 
 
 def templates_dir() -> Path:

@@ -65,6 +65,7 @@ from livekit.workbench.show import (
     show_plan,
     show_positions,
     show_settlement,
+    show_style,
 )
 
 __all__ = ["STATE_DB_VARIABLE", "Day", "open_day", "warm_up"]
@@ -95,7 +96,10 @@ def open_day(state_db: str, session: str, phase: str, run_id: int = 0) -> Day:
     db = resources.enter_context(StateDB(profile.state_db))
     link = resources.enter_context(open_link(profile, mode="served"))
     desk = desk_on(profile, link, db, who="notebook")
-    done = None if run_id else completed_run(db, day, phase)
+    by_person = not run_id
+    if by_person:
+        show_style()
+    done = completed_run(db, day, phase) if by_person else None
     return Day(desk, link, phase, day, run_id, done, resources)
 
 

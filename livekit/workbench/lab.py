@@ -10,6 +10,7 @@ from typing import Any
 
 from livekit.config import KEY_FAMILIES, Profile, resolve_credentials
 from livekit.trading.opening import open_link
+from livekit.workbench.assets import templates_dir
 from livekit.workbench.day import STATE_DB_VARIABLE
 from livekit.workbench.entry import register
 from livekit.workbench.notebook_runs import notebooks_dir
@@ -32,8 +33,7 @@ def run_lab(profile: Profile, *, folder: Path | None = None) -> int:
 
     ``folder`` is that of the notebooks, the checkout's by default. The server takes a free port
     and prints its address with a token. A profile that does not exist yet is registered first. Its
-    database is named in the kernels' environment, and a
-    notebook that opens another one is refused.
+    database is named in the kernels' environment; a notebook that opens another one is refused.
     """
     notebooks = folder or notebooks_dir()
     if not profile.state_db.exists():
@@ -55,9 +55,16 @@ def run_lab(profile: Profile, *, folder: Path | None = None) -> int:
                 **_keys(profile),
                 **link.environment,
                 STATE_DB_VARIABLE: str(profile.state_db.resolve()),
+                "JUPYTER_CONFIG_PATH": _config_path(),
             },
         )
         return _ended(server)
+
+
+def _config_path() -> str:
+    """Our page configuration, which asks nobody about news, before any of the user's."""
+    own = str(templates_dir() / "jupyter")
+    return os.pathsep.join(filter(None, (own, os.environ.get("JUPYTER_CONFIG_PATH"))))
 
 
 def _keys(profile: Profile) -> dict[str, str]:

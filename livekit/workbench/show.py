@@ -22,6 +22,7 @@ from livekit.model import (
     Position,
     WeeklyBars,
 )
+from livekit.workbench.assets import lab_style
 from livekit.workbench.charts import Chart, position_figure, profit_curves
 from livekit.workbench.day_tables import (
     Approval,
@@ -52,6 +53,7 @@ __all__ = [
     "show_plan",
     "show_positions",
     "show_settlement",
+    "show_style",
     "show_table",
 ]
 
@@ -76,6 +78,11 @@ class PositionView:
 def show_table(table: Table) -> None:
     """Show one table."""
     publish_display_data({"text/html": to_html(table), "text/plain": to_text(table)})
+
+
+def show_style() -> None:
+    """Give the tables of a notebook that a person has open their alignment and colours."""
+    publish_display_data({"text/html": f"<style>{lab_style()}</style>", "text/plain": ""})
 
 
 def show_chart(chart: Chart) -> None:

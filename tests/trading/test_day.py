@@ -1,6 +1,6 @@
 """A session from its report to its settled books, on a small market with prices known by hand."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,13 +8,16 @@ import pytest
 
 from livekit.broker.venue.ledger import read_ledger
 from livekit.errors import BooksDiffer, LockHeld, UnknownParameter, UsageError
-from livekit.model import CAPACITY_FULL, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK
+from livekit.model import CAPACITY_FULL, PROTECTIVE_STOP, ROTATED_OUT, TREND_BREAK, Fill
 from livekit.sessions import sessions_between
 from livekit.trading.opening import sole_runner
+from livekit.trading.reconciliation import BookView, compare_books
+from livekit.trading.reconciliation import VenueView as BrokerView
 from livekit.trading.switch import kill, rearm
 from livekit.trading.upkeep import keep_up
 from tests.trading.world import FIRST, world
 
+NOON = datetime(2020, 1, 7, 17, 0, tzinfo=UTC)
 MONDAY, TUESDAY, WEDNESDAY = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 8)
 
 
@@ -314,3 +317,12 @@ def test_a_leg_on_the_old_basis_is_replaced_in_the_morning_of_the_split(tmp_path
         assert w.held("ABC") == w.live_sells("ABC") == 400
         stops = w.db.get_orders(ticker="ABC", intent="stop", working_only=True)
         assert {item.stop_price for item in stops} == {Decimal("22.5")}
+
+
+def test_a_balance_that_the_broker_rounds_to_the_cent_is_no_break() -> None:
+    """One share sold at 49.745: 10,049.745 USD by our fills, 10,049.74 or 10,049.75 shown."""
+    fill = Fill("1", "20200107_ABC_exit_sell", "ABC", "sell", 1, Decimal("49.745"), NOON)
+    ours = BookView([], [], [fill], Decimal(10_000), {})
+    for shown, breaks in (("10049.74", 0), ("10049.75", 0), ("10049.73", 1), ("10049.76", 1)):
+        theirs = BrokerView([], [], Decimal(shown), [])
+        assert len(compare_books(ours, theirs)) == breaks, shown
