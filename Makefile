@@ -17,10 +17,10 @@ test: $(READY) ## lint, types and the main suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 test-slow: $(READY) ## the long tests
-	$(BIN)/pytest -n $(JOBS) -m slow
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m slow
 
 bench: $(READY) ## measured comparisons, printed
 	$(BIN)/pytest -m bench -s tests/benchmarks

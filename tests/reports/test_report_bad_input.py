@@ -136,7 +136,7 @@ def test_scripts_styles_and_comments_hold_no_candidates(tmp_path: Path) -> None:
     [
         "<div>" + "<b>A-Grade</b><b>B-Grade</b>" * 7_000 + "</div>",
         "<div>" + "<b>AAPL</b><b>$1.00</b>" * 7_000 + "</div>",
-        "<div>" * 200 + "<b>55/100</b>" * 14_000 + "</div>" * 200,
+        "<div>" * 100 + "<b>55/100</b>" * 14_000 + "</div>" * 100,
         "<div>" + "<h2>Upcoming</h2><b>AAPL</b>" * 7_000 + "</div>",
         f"<p>{'1' * 9_000}</p>" * 1_500,
     ],
