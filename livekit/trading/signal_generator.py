@@ -286,7 +286,12 @@ def _plan(
 def _withheld(
     intake: Intake, evaluated: Sequence[Evaluated], references: _References
 ) -> tuple[str, ...]:
-    suspect = (f"suspect report: {'; '.join(intake.notes)}",) if intake.status == "suspect" else ()
+    suspect = tuple(
+        f"suspect report of {report.report_date}: {text}"
+        for report in intake.reports
+        if report.verdict == "suspect"
+        for text in report.suspects or ("not understood",)
+    )
     deferred = (
         f"evaluation deferred, {item.deferral.reason}"
         for item in evaluated
@@ -304,6 +309,9 @@ def _store(desk: Desk, signals: Signals, folder: Path) -> Signals:
             _store_evaluation(desk, item)
         if signals.intake.status in ("ok", "empty"):
             desk.db.save_candidates(signals.session, signals.intake.candidates, at=now)
+        if signals.intake.status == "suspect":
+            text = "; ".join(signals.withheld)
+            desk.db.add_alert("suspect_report", text, at=now, severity="critical")
         primary = _save_plan(desk, signals.primary, signals.blocked)
         shadow = _save_plan(desk, signals.shadow, blocked=False)
         desk.db.save_shadow_signal(

@@ -326,3 +326,22 @@ def test_a_balance_that_the_broker_rounds_to_the_cent_is_no_break() -> None:
     for shown, breaks in (("10049.74", 0), ("10049.75", 0), ("10049.73", 1), ("10049.76", 1)):
         theirs = BrokerView([], [], Decimal(shown), [])
         assert len(compare_books(ours, theirs)) == breaks, shown
+
+
+def test_a_suspect_report_withholds_entries_names_the_card_and_lets_protection_run(
+    tmp_path: Path,
+) -> None:
+    """On Tuesday the one card has no price: nothing is bought, what is held stays covered."""
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY)
+        path = w.report(TUESDAY, ("DEF", 90.0, 40.0))
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("$40.00", "soon"), encoding="utf-8"
+        )
+        report = w.trade(TUESDAY)
+        assert report.exit_code == 5
+        assert any("suspect report of 2020-01-07" in line for line in report.phases[0].lines)
+        assert [alert.kind for alert in w.db.get_alerts()] == ["suspect_report"]
+        assert w.bought("DEF") == []
+        assert w.held("ABC") == w.live_sells("ABC") == 200
