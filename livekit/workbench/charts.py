@@ -132,7 +132,13 @@ def _layout(title: str, height: int) -> dict[str, Any]:
         "title": {"text": html.escape(title, quote=False), "x": 0, "font": {"size": 15}},
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
-        "legend": {"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+        },
         "hovermode": "x unified",
         "dragmode": False,
     }

@@ -185,7 +185,8 @@ def _summary(days: Sequence[_Day], wanting: Sequence[RunEntry]) -> _Summary:
     if not days:
         return _Summary("warning", "No run yet", "")
     failed = sum(run.tone == "failed" for run in wanting)
-    words = f"{failed} failed, {len(wanting) - failed} with something withheld"
+    counts = ((failed, "failed"), (len(wanting) - failed, "with something withheld"))
+    words = ", ".join(f"{count} {kind}" for count, kind in counts if count)
     pnl = next((day.pnl_usd for day in days if day.pnl_usd is not None), None)
     result = f"; P&L so far {usd(pnl, signed=True)} USD" if pnl is not None else ""
     span = f" in {len(days)} sessions, {days[-1].session} to {days[0].session}{result}."

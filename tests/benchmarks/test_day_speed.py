@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from livekit.config import load_profile
@@ -43,7 +45,7 @@ def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outputs
 
 
-def day_of_notebooks_s(eve: Path, folder: Path) -> float:
+def day_of_notebooks_s(eve: Path, folder: Path) -> np.ndarray:
     """``livekit daily``: venue, four notebooks, the protection between them, pages, index."""
     outputs = shutil.copytree(eve, folder / "outputs")
     words = ["daily", "--params", PARAMS, "--outputs", outputs, "--session", SESSION.isoformat()]
@@ -54,7 +56,7 @@ def day_of_notebooks_s(eve: Path, folder: Path) -> float:
     return seconds
 
 
-def empty_notebooks_s(folder: Path) -> float:
+def empty_notebooks_s(folder: Path) -> np.ndarray:
     """Four empty notebooks through ``papermill``, four through ``jupyter nbconvert``."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [nbformat.v4.new_code_cell("")]
@@ -62,17 +64,24 @@ def empty_notebooks_s(folder: Path) -> float:
         nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
         folder / "empty.ipynb",
     )
-    return sum(
-        timed(COMMANDS / "papermill", folder / "empty.ipynb", folder / f"{number}.ipynb")
-        + timed(COMMANDS / "jupyter", "nbconvert", "--to", "html", folder / f"{number}.ipynb")
-        for number in range(4)
-    )
+    seconds = np.zeros(2)
+    for number in range(4):
+        executed = folder / f"{number}.ipynb"
+        seconds += timed(COMMANDS / "papermill", folder / "empty.ipynb", executed)
+        seconds += timed(COMMANDS / "jupyter", "nbconvert", "--to", "html", executed)
+    return seconds
 
 
-def timed(*words: object) -> float:
-    begun = time.perf_counter()
+def timed(*words: object) -> np.ndarray:
+    """Wall seconds and processor seconds of a command and its children."""
+    begun, used = time.perf_counter(), children_s()
     subprocess.run([str(word) for word in words], check=True, capture_output=True)
-    return time.perf_counter() - begun
+    return np.array([time.perf_counter() - begun, children_s() - used])
+
+
+def children_s() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def test_a_day_of_notebooks_takes_less_than_empty_ones_through_their_commands(
@@ -85,10 +94,15 @@ def test_a_day_of_notebooks_takes_less_than_empty_ones_through_their_commands(
         rounds.append((day_of_notebooks_s(eve, folder), empty_notebooks_s(folder)))
     for number, (ours, theirs) in enumerate(rounds):
         name = "cold" if number == 0 else "warm"
-        print(f"\n{name}: livekit daily {ours:.1f} s, empty notebooks {theirs:.1f} s", end="")
-    ours, theirs = (min(times) for times in zip(*rounds, strict=True))
+        print(
+            f"\n{name}: livekit daily {ours[0]:.1f} s (processor {ours[1]:.1f} s), "
+            f"empty notebooks {theirs[0]:.1f} s (processor {theirs[1]:.1f} s)",
+            end="",
+        )
+    ours, theirs = (np.min(times, axis=0) for times in zip(*rounds, strict=True))
+    wall, processor = ours / theirs
     print(
-        f"\nbest: {ours:.1f} / {theirs:.1f} s = {ours / theirs:.2f} (bar {BAR}); "
+        f"\nbest: {wall:.2f} of the wall time (bar {BAR}), {processor:.2f} of the processor time; "
         f"papermill {version('papermill')}, nbconvert {version('nbconvert')}"
     )
-    assert ours / theirs <= BAR
+    assert wall <= BAR
