@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= auto
+DAYS ?= 1000
+SECONDS_OF_FUZZ ?= 60
 
-.PHONY: demo test test-slow bench lab lint lock clean conformance-paper soak
+.PHONY: demo test test-slow bench lab lint lock clean conformance-paper soak fuzz simulate parity mutate
 
 demo: $(READY) ## trade a simulated quarter and build its archive
 	$(BIN)/livekit demo
@@ -31,6 +33,18 @@ conformance-paper: $(READY) ## the venue's contract against a real paper account
 soak: $(READY) ## a million requests with faults against the simulated venue
 	LIVEKIT_SOAK=1000000 $(BIN)/pytest -m slow -s tests/benchmarks/test_venue_soak.py
 
+fuzz: $(READY) ## search for input that breaks the report parsers; SECONDS_OF_FUZZ=60
+	PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_reports.py -max_total_time=$(SECONDS_OF_FUZZ)
+
+simulate: $(READY) ## seeded random days with faults and crashes; DAYS=10000
+	$(BIN)/livekit simulate --days $(DAYS)
+
+parity: $(READY) ## the live path against the backtest, 2014 to 2021; takes long
+	$(BIN)/pytest -m parity -s tests/comparison
+
+mutate: $(READY) ## mutation testing of the order path; takes long
+	$(BIN)/mutmut run
+
 lint: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -47,4 +61,5 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m livekit.backtest.warm_up
 	touch $(READY)

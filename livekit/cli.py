@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from livekit.commands import reports, venue
+from livekit.commands.options import DEMO_PARAMS, Outputs, Params, Reason, day_of, end_run
 from livekit.errors import UsageError
 from livekit.workbench.command_line import exit_code_of
 
 __all__ = ["app", "main"]
 
-DEMO_PARAMS = Path("params/demo.yaml")
 EXIT_CODES = """
 Exit codes:
 
@@ -42,22 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-reports = typer.Typer(help="Look at earnings-trade reports.", no_args_is_help=True)
-venue = typer.Typer(help="The simulated venue by itself.", no_args_is_help=True)
-app.add_typer(reports, name="reports")
-app.add_typer(venue, name="venue")
+for room in (reports, venue):
+    room.add_to(app)
 
-Params = Annotated[
-    Path, typer.Option("--params", metavar="FILE", help="Parameter file, named as its profile.")
-]
-Outputs = Annotated[
-    Path | None,
-    typer.Option(
-        "--outputs", metavar="FOLDER", help="Folder of all profiles, instead of the file's."
-    ),
-]
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="Name of the item, see livekit plan.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +92,7 @@ def demo(
             profile, notebooks=notebook_performer if notebooks else None, progress=progress
         )
     show_demo(result)
-    _end(result.exit_code, result.trouble)
+    end_run(result.exit_code, result.trouble)
 
 
 @app.command()
@@ -153,9 +140,9 @@ def daily(
     from livekit.workbench.terminal import show_daily
 
     profile = load_profile(params, outputs=outputs)
-    report = daily_run(profile, _day(session), phases=tuple(phase or ()), notebooks=notebooks)
+    report = daily_run(profile, day_of(session), phases=tuple(phase or ()), notebooks=notebooks)
     show_daily(report, profile)
-    _end(report.exit_code, report.trouble)
+    end_run(report.exit_code, report.trouble)
 
 
 @app.command()
@@ -171,7 +158,7 @@ def audit(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     profile = load_profile(params, outputs=outputs)
     result = audit_files(profile.venue_db, profile.state_db)
     show_audit(result)
-    _end(result.exit_code, audit_trouble(result))
+    end_run(result.exit_code, audit_trouble(result))
 
 
 @app.command()
@@ -186,7 +173,7 @@ def doctor(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
 
     result = diagnose_profile(load_profile(params, outputs=outputs))
     show_diagnosis(result)
-    _end(result.exit_code, "; ".join(map(str, result.violations)) or "the kill switch is on")
+    end_run(result.exit_code, "; ".join(map(str, result.violations)) or "the kill switch is on")
 
 
 @app.command()
@@ -258,82 +245,3 @@ def lab(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     from livekit.workbench.lab import run_lab
 
     raise typer.Exit(run_lab(load_profile(params, outputs=outputs)))
-
-
-@reports.command("inspect")
-def inspect_reports(
-    target: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A report or a folder.")],
-) -> None:
-    """Show what was read from a report, where, and why; exit 2 when one is suspect."""
-    from livekit.reports.inspection import exit_code, inspect, inspection_lines
-
-    found = inspect(target)
-    for line in inspection_lines(found):
-        print(line)
-    raise typer.Exit(exit_code(found))
-
-
-@reports.command("score")
-def score_reports(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of reports.")],
-    truth: Annotated[Path, typer.Option("--truth", metavar="FILE", help="Reference values.")],
-) -> None:
-    """Compare what is read from a folder with reference values: recall, exact and invented rows."""
-    from livekit.reports.inspection import score, score_lines
-
-    for line in score_lines(score(folder, truth)):
-        print(line)
-
-
-@venue.command("serve")
-def serve(
-    session: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM-DD", help="Session to begin with.")
-    ] = None,
-    at: Annotated[str, typer.Option("--time", metavar="HH:MM", help="New York time.")] = "09:25",
-    speed: Annotated[
-        float, typer.Option(metavar="FACTOR", help="Venue seconds a second; 0 stands still.")
-    ] = 1.0,
-    port: Annotated[int, typer.Option(metavar="PORT", help="0 takes any free one.")] = 0,
-    book: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Book to begin or to go on with.")
-    ] = None,
-    show_control: Annotated[
-        bool, typer.Option("--show-control", help="Print address and key of the controls too.")
-    ] = False,
-) -> None:
-    """Serve the simulated venue on 127.0.0.1 and print the variables that clients need."""
-    from datetime import time
-
-    from livekit.broker.venue.serve import ServeOptions, serve_venue
-
-    try:
-        start = time.fromisoformat(at)
-    except ValueError:
-        raise UsageError(f"--time {at!r} is not a time of the form HH:MM") from None
-    options = ServeOptions(
-        session=_day(session),
-        at=start,
-        speed=speed,
-        port=port,
-        book=book,
-        show_control=show_control,
-    )
-    serve_venue(options, lambda line: print(line, flush=True))
-
-
-def _end(exit_code: int, trouble: str) -> None:
-    if exit_code:
-        print(f"exit {exit_code}: {trouble}", file=sys.stderr)
-        raise typer.Exit(exit_code)
-
-
-def _day(text: str | None) -> date | None:
-    from livekit.errors import NotASession
-
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise NotASession(repr(text), "not a date of the form YYYY-MM-DD") from None

@@ -17,12 +17,12 @@ FLOORS = (
     ("reports", "prices", "broker", "state"),
     ("trading",),
     ("workbench",),
-    ("cli", "__main__", "signal_generator", "executor"),
+    ("cli", "commands", "__main__", "signal_generator", "executor"),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 # On one floor, who may use whom: the price source of the venue speaks through the broker client.
-NEIGHBOURS = {("model", "errors"), ("prices", "broker"), ("__main__", "cli")}
+NEIGHBOURS = {("model", "errors"), ("prices", "broker"), ("__main__", "cli"), ("cli", "commands")}
 # The givens read each other from left to right.
 NEIGHBOURS |= {("sessions", "config"), ("clock", "sessions"), ("config", "sessions")}
 
