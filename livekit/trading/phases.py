@@ -40,6 +40,7 @@ __all__ = [
     "Curves",
     "PhaseOutcome",
     "Reconciled",
+    "audit_cover",
     "due_instant",
     "last_instant",
     "perform",
@@ -175,8 +176,33 @@ def _plan_line(plan: Plan) -> str:
     )
 
 
+def audit_cover(desk: Desk, session: date) -> PhaseOutcome:
+    """Cover every share where the execution itself is withheld; nothing else is sent."""
+    leased = take_lease(desk)
+    return guarded(EXECUTION, session, lambda: _cover_audited(leased, EXECUTION, session))
+
+
+def _cover_audited(
+    desk: Desk, phase: str, session: date, earlier: Sequence[str] = ()
+) -> PhaseOutcome:
+    result = protect(desk)
+    lines = (
+        *earlier,
+        *(f"cover repaired: {text}" for text in result.repaired),
+        *(f"UNCOVERED: {text}" for text in result.uncovered),
+    )
+    code = SharesUncovered.exit_code if result.uncovered else 0
+    lines = lines or ("every share is covered",)
+    return PhaseOutcome(phase, session, code, lines, protection=result)
+
+
 def _execution(desk: Desk, session: date) -> PhaseOutcome:
-    return run_executor(desk, current_plan(desk, session))
+    try:
+        plan = current_plan(desk, session)
+    except PlanRefused:
+        protect(desk)
+        raise
+    return run_executor(desk, plan)
 
 
 def current_plan(desk: Desk, session: date) -> Plan:
@@ -250,17 +276,11 @@ def _record(outcome: PhaseOutcome) -> str:
 
 def _protect(desk: Desk, session: date) -> PhaseOutcome:
     upkeep = keep_up(desk, session)
-    result = protect(desk)
     lines = (
         *(f"exit not filled, put off to the next session: {item}" for item in upkeep.withdrawn),
         *(f"stop placed anew: {ticker}" for ticker in upkeep.renewed),
-        *(f"cover repaired: {text}" for text in result.repaired),
-        *(f"UNCOVERED: {text}" for text in result.uncovered),
     )
-    code = 7 if result.uncovered else 0
-    return PhaseOutcome(
-        PROTECT, session, code, lines or ("every share is covered",), protection=result
-    )
+    return _cover_audited(desk, PROTECT, session, lines)
 
 
 def _reconciliation(desk: Desk, session: date) -> PhaseOutcome:

@@ -33,6 +33,7 @@ CONFIRM_POLL_S = 1.0
 CONFIRM_LIMIT_S = 10.0
 GRACE_S = 4.0
 KILL_AFTER_S = 60.0
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,26 @@ def open_orders(desk: Desk) -> tuple[VenueOrder, ...]:
 
 
 def protect(desk: Desk) -> Protection:
-    """Read orders, fills and positions, then cover every share of ours at the stop due for it."""
+    """Read orders, fills and positions, then cover every share of ours at the stop due for it.
+
+    What cannot be covered at once is tried again until the kill switch goes on after a minute.
+    """
     watch = CoverWatch(desk, grace_s=0.0)
     moved = _drop_misplaced_stops(desk, watch.step())
     if moved:
         watch.step()
-    left = watch.gaps() if watch.last_gaps else ()
+    left = _insist(desk, watch)
     return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in left))
+
+
+def _insist(desk: Desk, watch: CoverWatch) -> tuple[CoverGap, ...]:
+    """Repair until nothing is uncovered or the alarm was given; returns the gaps left."""
+    while left := (watch.gaps() if watch.last_gaps else ()):
+        if watch.alarmed:
+            return left
+        desk.clock.sleep(RETRY_S)
+        watch.step()
+    return ()
 
 
 def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
@@ -95,6 +109,7 @@ class CoverWatch:
         self._grace_s = grace_s
         self._first_seen: dict[str, datetime] = {}
         self.repaired: list[str] = []
+        self.alarmed: set[str] = set()
         self.last_gaps: tuple[CoverGap, ...] = ()
 
     def step(self) -> tuple[VenueOrder, ...]:
@@ -127,7 +142,8 @@ class CoverWatch:
             return
         if _cover(self._desk, gap, orders):
             self.repaired.append(str(gap))
-        elif age_s >= KILL_AFTER_S:
+        elif age_s >= KILL_AFTER_S and gap.position.ticker not in self.alarmed:
+            self.alarmed.add(gap.position.ticker)
             _give_alarm(self._desk, gap, age_s)
 
 

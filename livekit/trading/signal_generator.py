@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from livekit.errors import PlanRefused
+from livekit.errors import PlanRefused, SharesUncovered
 from livekit.model import (
     PRICE_CONFLICT,
     UNKNOWN_TICKER,
@@ -106,12 +106,15 @@ def generate_signals(
     Raises:
         BooksDiffer: Our books and the broker's differ and no reason to go on is given.
         PlanRefused: The session's plan is already being executed.
+        SharesUncovered: Cover could not be had; the kill switch is on.
         BadInput: A named report is absent or a report cannot be read.
     """
     _require_present(desk, session)
     if not dry_run:
         apply_splits(desk, session)
     protection = Protection((), ()) if dry_run else protect(desk)
+    if protection.uncovered:
+        raise SharesUncovered(protection.uncovered)
     breaks = () if dry_run else reconcile(desk, session)
     foreign = _foreign(desk, session, breaks, force_reason)
     intake = take_candidates(desk, session, reports)

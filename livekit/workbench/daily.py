@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 
@@ -24,6 +24,7 @@ from livekit.trading.phases import (
     PHASES,
     SIGNALS,
     PhaseOutcome,
+    audit_cover,
     due_instant,
     last_instant,
     perform,
@@ -39,6 +40,7 @@ _TELLING = ("withheld", "break", "UNCOVERED", "kill switch")  # how lines of tro
 DONE = "done"
 FAILED = "failed"
 RUNNING = "running"
+WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,18 @@ def _run_phases(
             outcomes.append(outcome)
             status = DONE if outcome.exit_code in (0, 5) else FAILED
             report = PhaseReport(phase, status, outcome.exit_code, outcome.lines)
+        elif report.status == WITHHELD:
+            sleep_until(desk.clock, due_instant(phase, session))
+            report = _with_cover(desk, report, session)
         reports.append(report)
     return DailyReport(session, tuple(reports), tuple(outcomes))
+
+
+def _with_cover(desk: Desk, report: PhaseReport, session: date) -> PhaseReport:
+    """A withheld execution still audits cover: that never depends on a decision."""
+    with sole_writer(desk.profile):
+        audited = audit_cover(desk, session)
+    return replace(report, exit_code=audited.exit_code, lines=(*report.lines, *audited.lines))
 
 
 def _close_abandoned_runs(desk: Desk) -> None:
@@ -196,6 +208,6 @@ def _standing(
     if desk.profile.venue != "simulated" and now < due:
         return PhaseReport(phase, "not_due", 0, (f"due at {due.isoformat()}",))
     signals = next((item for item in earlier if item.phase == SIGNALS), None)
-    if phase == EXECUTION and signals is not None and signals.exit_code in (1, 2, 4, 6):
-        return PhaseReport(phase, "withheld", 0, ("the signals phase failed",))
+    if phase == EXECUTION and signals is not None and signals.exit_code in (1, 2, 4, 6, 7):
+        return PhaseReport(phase, WITHHELD, 0, ("the signals phase failed",))
     return None
