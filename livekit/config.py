@@ -68,7 +68,7 @@ class LiveConfig:
     stop_anchor_tolerance_pct: float = 2.0
     order_size_tolerance_pct: float = 10.0
     price_conflict_pct: float = 5.0
-    entry_tif: Literal["day"] = "day"
+    entry_tif: Literal["day", "opg"] = "day"
     approval: Literal["auto", "required"] = "auto"
     allow_leverage: bool = False
 

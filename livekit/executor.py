@@ -42,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-time-check", action="store_true", help="simulated venue only: ignore the cut-off"
     )
+    parser.add_argument(
+        "--phase",
+        choices=("all", "place", "poll"),
+        default="all",
+        help="place ends before the open, poll begins there; auction entries need both",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="print every order")
     return parser
 
@@ -55,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     plan = read_plan_file(options.signals_file)
     if options.dry_run:
         return _preview(profile, plan)
-    outcome = _execute(profile, plan, skip_time_check=options.skip_time_check)
+    outcome = _execute(profile, plan, part=options.phase, skip_time_check=options.skip_time_check)
     if outcome.exit_code:
         _print(outcome.lines, sys.stderr)
     else:
@@ -74,14 +80,14 @@ def _preview(profile: Profile, plan: Plan) -> int:
     return 0
 
 
-def _execute(profile: Profile, plan: Plan, *, skip_time_check: bool) -> PhaseOutcome:
+def _execute(profile: Profile, plan: Plan, *, part: str, skip_time_check: bool) -> PhaseOutcome:
     from livekit.trading.opening import open_desk, sole_writer
     from livekit.trading.phases import EXECUTION, run_executor, wait_until_due
 
     with sole_writer(profile), open_desk(profile, who="executor") as desk:
         if plan.session == desk.order_session():  # another session's plan is refused, not awaited
             wait_until_due(desk, EXECUTION, plan.session)
-        return run_executor(desk, plan, skip_time_check=skip_time_check)
+        return run_executor(desk, plan, part=part, skip_time_check=skip_time_check)
 
 
 def _summary(outcome: PhaseOutcome) -> str:

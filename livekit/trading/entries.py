@@ -1,7 +1,8 @@
 """Opening positions: each buy passes its gates, then goes out with its stop attached.
 
-An entry is an OTO order (market buy plus GTC stop). Where the venue refuses the group, a plain
-buy goes out and the protector places the stop on its fill.
+An entry is an OTO order (market buy plus GTC stop). Where the venue refuses the group, and for
+the opening auction, which takes no groups, a plain buy goes out and the protector places the stop
+on its fill.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ from livekit.trading.desk import Desk
 from livekit.trading.gates import EntryFacts, Refusal, allowed_quantity, entry_refusal
 from livekit.trading.orders import Sent, new_order, send
 
-__all__ = ["EntryReport", "baseline_tickers", "clock_is_trusted", "free_slots", "send_entry"]
+__all__ = [
+    "AUCTION",
+    "EntryReport",
+    "baseline_tickers",
+    "clock_is_trusted",
+    "free_slots",
+    "send_entry",
+]
 
 MAX_SKEW_S = 2.0
+AUCTION = "opg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,9 @@ def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:
 
 
 def _send_with_stop(desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int) -> Sent:
+    if desk.config.entry_tif == AUCTION:
+        auction = _entry_order(desk, plan, planned, quantity, AUCTION)
+        return send(desk, auction, lambda: _submit_plain(desk, auction))
     group = _entry_order(desk, plan, planned, quantity, "gtc")
     sent = send(desk, group, lambda: _submit_group(desk, group))
     if sent.outcome != "refused" or not _group_was_the_cause(sent):
@@ -184,5 +196,9 @@ def _submit_group(desk: Desk, order: Order) -> VenueOrder:
 
 def _submit_plain(desk: Desk, order: Order) -> VenueOrder:
     return desk.client.place_order(
-        order.ticker, order.quantity, "buy", client_order_id=order.client_order_id
+        order.ticker,
+        order.quantity,
+        "buy",
+        client_order_id=order.client_order_id,
+        time_in_force=order.time_in_force,
     )

@@ -3,6 +3,10 @@
 A cancel each leaving position's stop, confirm, sell (queued for the open) · B poll the sells from
 the open · C recount the slots at the venue · D buy with cover · E poll the buys, protecting each
 fill, and cancel at the cut-off what is not filled. Cover is watched throughout.
+
+The part ``place`` ends before the open and ``poll`` begins there; ``all`` is both in one run. Buys
+for the opening auction belong to ``place``: they find only the slots that are free then, and no
+rotation, whose buy may go only when its sell has filled.
 """
 
 from __future__ import annotations
@@ -11,17 +15,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from livekit.clock import sleep_until
+from livekit.config import LiveConfig
 from livekit.errors import KillSwitchOn, PlanRefused, SharesUncovered, UsageError
 from livekit.model import ENTRY, EXIT, ROTATED_OUT, Order, Plan, PlannedOrder
 from livekit.sessions import close_instant, open_instant
 from livekit.trading.approvals import approved_quantity
 from livekit.trading.desk import Desk
-from livekit.trading.entries import EntryReport, clock_is_trusted, send_entry
+from livekit.trading.entries import AUCTION, EntryReport, clock_is_trusted, send_entry
 from livekit.trading.exits import ExitReport, send_exit
 from livekit.trading.plans import plan_from_body
 from livekit.trading.protector import CoverWatch, cancel_and_confirm, protect
 
-__all__ = ["Execution", "accept_plan", "execute_plan", "preview_plan"]
+__all__ = [
+    "ALL",
+    "PARTS",
+    "PLACE",
+    "POLL",
+    "Execution",
+    "accept_plan",
+    "execute_plan",
+    "execution_parts",
+    "preview_plan",
+]
+
+ALL, PLACE, POLL = PARTS = ("all", "place", "poll")
 
 POLL_S = 2.0
 SELL_POLL_LIMIT = timedelta(seconds=60)
@@ -81,15 +98,21 @@ def preview_plan(desk: Desk, plan: Plan) -> tuple[str, ...]:
     )
 
 
-def execute_plan(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Execution:
+def execution_parts(config: LiveConfig) -> tuple[str, ...]:
+    """The parts that make up an execution: auction orders must be with the venue before 09:28."""
+    return (PLACE, POLL) if config.entry_tif == AUCTION else (ALL,)
+
+
+def execute_plan(
+    desk: Desk, plan: Plan, *, part: str = ALL, skip_time_check: bool = False
+) -> Execution:
     """Carry a plan out. Start is recovery: what an earlier run began is taken up first.
 
     Raises `KillSwitchOn` after recovering and protecting when the switch is on, `SharesUncovered`
     when cover could not be had, and whatever `accept_plan` raises before anything but protection
     is sent.
     """
-    if skip_time_check and desk.profile.venue != "simulated":
-        raise UsageError("--skip-time-check is refused at the real venue")
+    _require_usable(desk, part, skip_time_check=skip_time_check)
     recovered = protect(desk).repaired
     if desk.db.is_kill_switch_on():
         raise KillSwitchOn(desk.db.kill_switch_reason())
@@ -97,12 +120,25 @@ def execute_plan(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Ex
     run = Execution(plan, repaired=list(recovered))
     if plan.orders and plan.plan_id is not None:
         desk.db.set_plan_status(plan.plan_id, "frozen")
-    _send_exits(desk, run)
-    _poll_exits(desk, run)
-    _send_entries(desk, run, skip_time_check=skip_time_check)
-    _poll_entries(desk, run, skip_time_check=skip_time_check)
+    if part != POLL:
+        _send_exits(desk, run)
+    if part == PLACE and desk.config.entry_tif == AUCTION:
+        _send_entries(desk, run, skip_time_check=skip_time_check)
+    if part != PLACE:
+        _poll_exits(desk, run)
+        _send_entries(desk, run, skip_time_check=skip_time_check)
+        _poll_entries(desk, run, skip_time_check=skip_time_check)
     _finish(desk, run)
     return run
+
+
+def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
+    if skip_time_check and desk.profile.venue != "simulated":
+        raise UsageError("--skip-time-check is refused at the real venue")
+    if part not in PARTS:
+        raise UsageError(f"{part!r} is no part of an execution, only {', '.join(PARTS)}")
+    if part == ALL and desk.config.entry_tif == AUCTION:
+        raise UsageError("auction entries need --phase place before 09:28, then --phase poll")
 
 
 def _send_exits(desk: Desk, run: Execution) -> None:
@@ -111,6 +147,9 @@ def _send_exits(desk: Desk, run: Execution) -> None:
             continue
         if planned.reason == ROTATED_OUT and not _pair_may_go(desk, run.plan, planned):
             run.exits.append(ExitReport(planned.ticker, "withheld", "its buy is not allowed"))
+            continue
+        if approved_quantity(desk, run.plan, planned) < 1:
+            run.exits.append(ExitReport(planned.ticker, "not_approved", "no valid approval"))
             continue
         run.exits.append(send_exit(desk, planned))
     if any(report.state != "sent" for report in run.exits):
@@ -124,6 +163,8 @@ def _pair_may_go(desk: Desk, plan: Plan, sell: PlannedOrder) -> bool:
         None,
     )
     if buy is None or desk.db.is_kill_switch_on() or desk.clock.now() >= plan.expires_at:
+        return False
+    if desk.config.entry_tif == AUCTION:
         return False
     return approved_quantity(desk, plan, buy) > 0 and approved_quantity(desk, plan, sell) > 0
 
@@ -151,9 +192,12 @@ def _send_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
     trusted = clock_is_trusted(desk)
     prices = desk.client.latest_trades([order.ticker for order in buys])
     watch = CoverWatch(desk)
+    missed_auction = desk.config.entry_tif == AUCTION and _is_open(desk, run.plan)
     for planned in buys:
         if already := _entry_of_today(desk, run.plan, planned):
             run.entries.append(already)
+        elif missed_auction:
+            run.entries.append(EntryReport(planned.ticker, "auction_missed", 0))
         elif planned.pair is not None and _is_held(desk, planned.pair):
             run.entries.append(EntryReport(planned.ticker, "pair_not_sold", 0, planned.pair))
         else:
@@ -169,6 +213,10 @@ def _send_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
             if report.state == "sent":
                 watch.step()
     run.repaired += watch.repaired
+
+
+def _is_open(desk: Desk, plan: Plan) -> bool:
+    return desk.clock.now() >= open_instant(plan.session)
 
 
 def _entry_of_today(desk: Desk, plan: Plan, planned: PlannedOrder) -> EntryReport | None:

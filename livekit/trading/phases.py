@@ -7,7 +7,7 @@ package's own tree becomes an outcome with its exit code; anything else is a cra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from livekit.sessions import close_instant, next_session, open_instant
 from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
-from livekit.trading.executor import Execution, execute_plan
+from livekit.trading.executor import ALL, Execution, execute_plan, execution_parts
 from livekit.trading.holdings import recent_bars
 from livekit.trading.lease import take_lease
 from livekit.trading.plans import canonical_json, plan_from_body
@@ -202,7 +202,12 @@ def _execution(desk: Desk, session: date) -> PhaseOutcome:
     except PlanRefused:
         protect(desk)
         raise
-    return run_executor(desk, plan)
+    outcomes = [run_executor(desk, plan, part=part) for part in execution_parts(desk.config)]
+    return replace(
+        outcomes[-1],
+        exit_code=worst_exit_code([item.exit_code for item in outcomes]),
+        lines=tuple(dict.fromkeys(line for item in outcomes for line in item.lines)),
+    )
 
 
 def current_plan(desk: Desk, session: date) -> Plan:
@@ -213,7 +218,9 @@ def current_plan(desk: Desk, session: date) -> Plan:
     return plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
 
 
-def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> PhaseOutcome:
+def run_executor(
+    desk: Desk, plan: Plan, *, part: str = ALL, skip_time_check: bool = False
+) -> PhaseOutcome:
     """Execute a plan under a new lease and a row of the run log that keeps what was done."""
     desk = take_lease(desk)
     run_id = desk.db.start_run(
@@ -227,7 +234,9 @@ def run_executor(desk: Desk, plan: Plan, *, skip_time_check: bool = False) -> Ph
     outcome = guarded(
         EXECUTION,
         plan.session,
-        lambda: _executed(desk, execute_plan(desk, plan, skip_time_check=skip_time_check)),
+        lambda: _executed(
+            desk, execute_plan(desk, plan, part=part, skip_time_check=skip_time_check)
+        ),
     )
     desk.db.finish_run(
         run_id,
