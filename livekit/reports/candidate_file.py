@@ -22,7 +22,7 @@ from typing import NoReturn
 from livekit.errors import BadInput, NotASession
 from livekit.model import Candidate, ReportResult
 from livekit.reports.page import read_bytes
-from livekit.reports.words import GRADES
+from livekit.reports.words import GRADES, MARKUP
 from livekit.sessions import session_on_or_after
 
 __all__ = ["cross_checked", "parse_candidates_json"]
@@ -232,7 +232,8 @@ def _text(value: object, what: str) -> str:
 
 def _name(value: object, ticker: str) -> str:
     name = _text(value, f"{ticker}: company_name")
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+    long = len(name) > _LONGEST_NAME
+    if not name.strip() or long or not name.isprintable() or not MARKUP.isdisjoint(name):
         raise _WrongValueError(f"has an unusable company_name for {ticker}")
     return name
 

@@ -39,7 +39,7 @@ def find_cards(page: Page, signs: Signs) -> list[Card]:
     read = {i for card in rows for i in range(card.block.start, card.block.stop)}
     subjects = sorted(index for index in signs.named if index not in read)
     finder = _Finder(page, signs, subjects, sorted(read))
-    blocks = {id(b): b for i in signs.scores if i not in read for b in [finder.card_around(i)]}
+    blocks = {id(b): b for i in signs.totals if i not in read for b in [finder.card_around(i)]}
     single = _single(blocks.values(), finder)
     starts = [block.start for block in single]
     whole = [finder.widened(block, starts) for block in single]
@@ -80,7 +80,7 @@ class _Finder:
     taken: list[int]
 
     def card_around(self, index: int) -> Block:
-        """The smallest block with a stock around the score at ``index``."""
+        """The smallest block with a stock around the total at ``index``."""
         first = self.page.leaves[index].block
         for block in first.outwards():
             if self._any_in(block, self.taken):

@@ -14,6 +14,7 @@ from functools import lru_cache
 __all__ = ["SYNONYMS", "Meaning", "meaning_of", "plain"]
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‑": "-", "‐": "-", "\u00a0": " "})
+_LEADING, _TRAILING = "$+-(<>./~▲▼%", "$%)+.!?/"  # what a figure or label may begin and end with
 _EDGES = re.compile(r"^[^\w$+\-(<>./~▲▼%]+|[^\w$%)+.!?/]+$")
 _NUMBERING = re.compile(r"^\d{1,2}[.)] (?=\D)")
 _LONGEST_LABEL = 40  # characters
@@ -48,6 +49,15 @@ SYNONYMS: dict[Meaning, tuple[str, ...]] = {
         "price ($)",
         "price (current)",
         "price now",
+        "price today",
+        "last",
+        "last trade",
+        "last traded",
+        "last traded price",
+        "trading at",
+        "trading price",
+        "now trading at",
+        "quote",
     ),
     Meaning.PRE_MARKET: (
         "pre-market price",
@@ -61,7 +71,13 @@ SYNONYMS: dict[Meaning, tuple[str, ...]] = {
     Meaning.GAP: (
         "gap",
         "gap %",
+        "gap%",
         "gap (%)",
+        "gap amount",
+        "gap open",
+        "gap at open",
+        "open gap",
+        "size of gap",
         "gap size",
         "gap size %",
         "gap size (%)",
@@ -81,6 +97,11 @@ SYNONYMS: dict[Meaning, tuple[str, ...]] = {
         "gap percent",
         "gap down",
         "gap-down",
+        "gapped",
+        "gapped up",
+        "gapped down",
+        "gapping up",
+        "gapping down",
         "earnings gap",
         "earnings gap-up",
         "earnings gap up",
@@ -102,6 +123,7 @@ SYNONYMS: dict[Meaning, tuple[str, ...]] = {
         "/ 100 pts",
         "/ 100 points",
         "out of 100",
+        "of 100",
         "pts / 100",
         "points / 100",
         "pts out of 100",
@@ -122,9 +144,11 @@ _SCORE_LABEL = re.compile(rf"{_SCORE_KINDS}score{_SCORE_SCALE}(?: / grade [a-d]|
 @lru_cache(maxsize=50_000)
 def plain(text: str) -> str:
     """``text`` with one kind of dash and without stars, emoji and bullets around it."""
-    if text.isascii() and text[:1].isalnum() and text[-1:].isalnum():
-        return text
-    return _EDGES.sub("", text.translate(_DASHES)).strip()
+    shown = text if text.isascii() else text.translate(_DASHES)
+    first, last = shown[:1], shown[-1:]
+    if (first.isalnum() or first in _LEADING) and (last.isalnum() or last in _TRAILING):
+        return shown
+    return _EDGES.sub("", shown).strip()
 
 
 @lru_cache(maxsize=50_000)

@@ -36,11 +36,15 @@ def merge(cards: list[Card]) -> tuple[list[Card], list[str]]:
 
 
 def _missing(card: Card) -> Iterator[str]:
-    """What none of the places gives."""
+    """What none of the places gives and a candidate has; a page may do without prices."""
     if card.ticker is None:
         return
-    values = (("score", card.score), ("price", card.price), ("company name", card.company_name))
-    yield from (f"{what} not found" for what, value in values if value is None)
+    if card.score is None and not card.total_of_five:
+        yield "score not found"
+    if card.price is None and card.hides_price:
+        yield "price not found"
+    if card.company_name is None:
+        yield "company name not found"
 
 
 def _filled(first: Card, other: Card) -> Card:
@@ -51,6 +55,8 @@ def _filled(first: Card, other: Card) -> Card:
         score=other.score if first.score is None else first.score,
         price=other.price if first.price is None else first.price,
         gap_pct=other.gap_pct if first.gap_pct is None else first.gap_pct,
+        hides_price=first.hides_price or other.hides_price,
+        total_of_five=first.total_of_five or other.total_of_five,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +30,7 @@ _CHUNK_BYTES = 1_000_000
 _LONGEST_ROW = 12  # texts
 
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "title", "meta", "link"})
-_CELLS = frozenset({"td", "th"})
-_NAMING = frozenset({"class", "id"})
+_ROW_TAGS = frozenset({"tr", "td", "th"})
 _WORDS = re.compile(r"[^a-z0-9]+")
 _ORNAMENT = re.compile(r"[^\w$+%/()▲▼−-]+|-{2,}")  # stars, bullets, bars between two texts
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -53,7 +52,7 @@ class Block:
     """
 
     tag: str
-    parent: Block | None
+    parent: Block | None = field(repr=False)
     start: int
     stop: int = 0
     style_name: str = ""
@@ -78,7 +77,7 @@ class Block:
             block = block.parent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Leaf:
     """One run of visible text, spaces collapsed, and the element it stands in."""
 
@@ -101,10 +100,12 @@ class Page:
     """The visible text of a report in reading order, and what speaks against trusting it.
 
     ``hidden`` are texts that a browser would not show; ``unclosed`` names elements of which some
-    are not closed, or closed without having been opened.
+    are not closed, or closed without having been opened; ``scripts`` are the elements that scripts
+    stand in.
     """
 
     title: str
+    scripts: list[Block] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     unclosed: list[str] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
@@ -156,28 +157,26 @@ def read_page(path: Path, content: bytes) -> Page:
     problem = next(_problems(content), None)
     if problem:
         raise BadInput(path, problem)
+    reader = _Reader()
     parser = etree.HTMLParser(
         encoding="utf-8",
+        target=reader,
         no_network=True,
         huge_tree=False,
         recover=True,
-        remove_comments=True,
-        remove_pis=True,
     )
     try:
-        root = etree.fromstring(content, parser)
+        page: Page = etree.fromstring(content, parser)
     except etree.LxmlError as error:
         raise BadInput(path, f"report is not HTML ({error})") from error
-    if root is None:
+    except _UnreadableError as error:
+        raise BadInput(path, f"report {error}") from error
+    if not any(reader.opened.values()) and not page.leaves:
         raise BadInput(path, "report holds no element")
     fatal = parser.error_log.filter_from_fatals()
     if len(fatal):
         raise BadInput(path, f"report is not usable HTML ({fatal[0].message.strip()})")
-    try:
-        page = _visible_text(root)
-    except _UnreadableError as error:
-        raise BadInput(path, f"report {error}") from error
-    page.unclosed = _unclosed(content, root)
+    page.unclosed = _unclosed(content, reader.opened)
     return page
 
 
@@ -185,16 +184,12 @@ class _UnreadableError(ValueError):
     """A text is longer, or an element deeper, than any report's; the message says which."""
 
 
-def _unclosed(content: bytes, root: etree._Element) -> list[str]:
+def _unclosed(content: bytes, opened: Mapping[str, int]) -> list[str]:
     """Block elements that open and close a different number of times: a piece may be missing."""
     closings = content.lower()
     for begin, end in _UNREAD:
         closings = _without(closings, begin, end)
-    return [
-        tag
-        for tag in _STRUCTURE
-        if closings.count(b"</%s>" % tag.encode()) != root.xpath(f"count(//{tag})")
-    ]
+    return [tag for tag in _STRUCTURE if closings.count(b"</%s>" % tag.encode()) != opened[tag]]
 
 
 def _without(content: bytes, begin: bytes, end: bytes) -> bytes:
@@ -274,66 +269,118 @@ def _plain_ascii(content: bytes, charset: bytes) -> bool:
     return content.isascii() and charset.lower().startswith((b"iso-8859", b"windows-125", b"cp125"))
 
 
-def _visible_text(root: etree._Element) -> Page:
-    page = Page(_shown(root.findtext(".//title")))
-    body = root.find("body")
-    if body is not None:
-        _walk(page, body, None, 0)
-    return page
+class _Reader:
+    """Takes the parser's events and keeps the visible text; no tree of elements is ever built.
+
+    ``opened`` counts the elements of `_STRUCTURE`. The three methods that take events are the
+    inner loop of reading a report.
+    """
+
+    __slots__ = (
+        "_block", "_count", "_depth", "_pieces", "_unseen_depth", "_unseen_tag", "opened", "page"
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.page = Page("")
+        self.opened = dict.fromkeys(_STRUCTURE, 0)
+        self._block: Block | None = None
+        self._count = 0  # of the leaves so far
+        self._depth = 0
+        self._pieces: list[str] = []
+        self._unseen_depth = 0  # of the element whose text is not shown, 0 outside of such
+        self._unseen_tag = ""
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element opens."""
+        self._depth = depth = self._depth + 1
+        if tag in self.opened:
+            self.opened[tag] += 1
+        if self._unseen_depth:
+            return
+        if self._pieces:
+            self._add_text()
+        if tag in _UNSEEN or (attributes and _is_hidden(attributes)):
+            self._unseen_depth, self._unseen_tag = depth, tag
+            if tag == "script" and self._block is not None:
+                self.page.scripts.append(self._block)
+        elif self._block is not None or tag == "body":
+            names = _names(attributes) if attributes else ""
+            self._block = Block(tag, self._block, self._count, 0, names)
+            if tag in _ROW_TAGS:
+                self._open_row(self._block)
+            if depth > MAX_DEPTH:
+                raise _UnreadableError(f"is nested more than {MAX_DEPTH} elements deep")
+
+    def data(self, text: str) -> None:
+        """A piece of text; one text may come in several."""
+        if self._pieces or not text.isspace():
+            self._pieces.append(text)
+
+    def end(self, _tag: str) -> None:
+        """An element closes."""
+        if self._unseen_depth:
+            if self._depth == self._unseen_depth:
+                self._leave_unseen()
+        else:
+            if self._pieces:
+                self._add_text()
+            block = self._block
+            if block is not None:
+                block.stop = self._count
+                self._block = block.parent
+        self._depth -= 1
+
+    def close(self) -> Page:
+        """The page, after the last event."""
+        if self._pieces:
+            self._add_text()
+        return self.page
+
+    def _open_row(self, block: Block) -> None:
+        """Enter a row of a table, or a cell of the last one."""
+        rows = self.page.rows
+        if block.tag == "tr":
+            table = next((outer for outer in block.outwards() if outer.tag == "table"), None)
+            rows.append(TableRow(table, block))
+        elif rows:
+            rows[-1].cells.append(block)
+
+    def _add_text(self) -> None:
+        pieces = self._pieces
+        shown = _shown(pieces[0] if len(pieces) == 1 else "".join(pieces))
+        pieces.clear()
+        if shown and self._block is None:
+            raise _UnreadableError("has text outside its body")
+        if shown and self._block is not None:
+            self.page.leaves.append(Leaf(self._count, shown, self._block))
+            self._count += 1
+
+    def _leave_unseen(self) -> None:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        self._unseen_depth = 0
+        if self._unseen_tag == "title":
+            self.page.title = self.page.title or _shown(text)
+        elif self._unseen_tag not in _UNSEEN:
+            self.page.hidden.append(text)
 
 
-def _walk(page: Page, element: etree._Element, parent: Block | None, depth: int) -> None:
-    """Enter an element and what is inside."""
-    if depth > MAX_DEPTH:
-        raise _UnreadableError(f"is nested more than {MAX_DEPTH} elements deep")
-    attributes = element.items()
-    if attributes and _is_hidden(attributes):
-        page.hidden.append("".join(element.itertext()))
-        return
-    block = _opened(page, element.tag, attributes, parent)
-    text = element.text
-    if text and not text.isspace():
-        _add(page, text, block)
-    for child in element:
-        if child.tag not in _UNSEEN:
-            _walk(page, child, block, depth + 1)
-        text = child.tail
-        if text and not text.isspace():
-            _add(page, text, block)
-    block.stop = len(page.leaves)
+def _names(attributes: Mapping[str, str]) -> str:
+    """The class and the id of an element."""
+    names = attributes.get("class", "")
+    return f"{names} {attributes['id']}" if "id" in attributes else names
 
 
-def _opened(page: Page, tag: str, attributes: list[tuple[str, str]], parent: Block | None) -> Block:
-    """A new block; rows and cells of tables are entered as such."""
-    names = ""
-    for name, value in attributes:
-        if name in _NAMING:
-            names += f" {value}"
-    block = Block(tag, parent, len(page.leaves), 0, names)
-    if block.tag == "tr":
-        table = next((outer for outer in block.outwards() if outer.tag == "table"), None)
-        page.rows.append(TableRow(table, block))
-    elif block.tag in _CELLS and page.rows:
-        page.rows[-1].cells.append(block)
-    return block
-
-
-def _add(page: Page, text: str, block: Block) -> None:
-    shown = _shown(text)
-    if shown:
-        page.leaves.append(Leaf(len(page.leaves), shown, block))
-
-
-def _shown(text: str | None) -> str:
-    if not text or text.isspace() or _ORNAMENT.fullmatch(text):
-        return ""
+def _shown(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise _UnreadableError(f"has a text of {len(text):,} characters")
-    return " ".join(text.split())
+    shown = " ".join(text.split())
+    if shown and not shown[0].isalnum() and _ORNAMENT.fullmatch(shown):
+        return ""
+    return shown
 
 
-def _is_hidden(attributes: list[tuple[str, str]]) -> bool:
-    for name, value in attributes:
-        if name == "hidden" or (name == "style" and _HIDDEN_STYLE.search(value)):
-            return True
-    return False
+def _is_hidden(attributes: Mapping[str, str]) -> bool:
+    if "hidden" in attributes:
+        return True
+    return "style" in attributes and _HIDDEN_STYLE.search(attributes["style"]) is not None

@@ -27,15 +27,16 @@ from livekit.reports.merging import merge
 from livekit.reports.page import Page, read_bytes, read_page
 from livekit.reports.readings import Card
 from livekit.reports.scoring import grade_of
-from livekit.reports.signs import read_signs
+from livekit.reports.signs import Signs, read_signs
 from livekit.reports.surroundings import Surroundings
-from livekit.reports.words import dates_in
+from livekit.reports.words import MARKUP, dates_in
 from livekit.sessions import session_on_or_after, sessions_between
 
 __all__ = ["parse_report", "report_date_of"]
 
 _FILE_NAME = re.compile(r"earnings_trade_analysis_(\d{4}-\d{2}-\d{2})\.html")
 _FARTHEST_SESSION = timedelta(days=10)  # no two neighbouring sessions lie farther apart
+_LEAST_SCORES = (85.0, 70.0, 55.0)  # of grades A, B and C
 _MOST_NOTES = 40
 _LONGEST_NOTE = 200
 _HEAD_TEXTS = 15  # the date of a report stands in its title or among its first texts
@@ -57,6 +58,7 @@ def parse_report(path: Path) -> ReportResult:
     page = read_page(path, content)
     _require_same_day(path, report_date, page)
     reading = _read(page)
+    _require_plain_texts(path, page, reading)
     return ReportResult(
         report_date=report_date,
         candidates=tuple(_candidate(stock, report_date) for stock in reading.stocks),
@@ -101,6 +103,17 @@ def _require_same_day(path: Path, report_date: date, page: Page) -> None:
         raise BadInput(path, f"report is named {report_date} and dated {days[0]}")
 
 
+def _require_plain_texts(path: Path, page: Page, reading: _Reading) -> None:
+    """No script stands in a candidate's card, and no name holds markup."""
+    cards = {id(stock.card.block): stock.card for stock in reading.stocks}
+    for block in (outer for inner in page.scripts for outer in inner.outwards()):
+        if id(block) in cards:
+            raise BadInput(path, f"report has a script in the card of {cards[id(block)].label}")
+    for card in cards.values():
+        if card.company_name and not MARKUP.isdisjoint(card.company_name):
+            raise BadInput(path, f"report has markup in the company name of {card.label}")
+
+
 def _within_a_session(one: date, other: date) -> bool:
     """At most one session lies after the earlier day, up to and including the later."""
     first, last = sorted((one, other))
@@ -138,7 +151,7 @@ class _Reading:
 
 def _read(page: Page) -> _Reading:
     signs = read_signs(page)
-    around = Surroundings(page, signs, find_cards(page, signs))
+    around = _offered(page, signs, find_cards(page, signs))
     merged, troubles = merge(around.cards)
     troubles += [
         f"{card.label}: stands under {reason!r}"
@@ -157,17 +170,35 @@ def _read(page: Page) -> _Reading:
     return _Reading(stocks, tuple(troubles), remarks, aside, statement is not None)
 
 
+def _offered(page: Page, signs: Signs, cards: list[Card]) -> Surroundings:
+    """The page around its cards, without those a heading turns away and that show no price."""
+    around = Surroundings(page, signs, cards)
+    kept = [card for card in cards if card.price is not None or not around.misplaced(card)]
+    return around if len(kept) == len(cards) else Surroundings(page, signs, kept)
+
+
 def _settle_grade(card: Card, around: Surroundings, troubles: list[str]) -> _Stock | None:
     """The grade of the card, else of its section, else the one its score stands for."""
-    if card.ticker is None or card.score is None:
+    if card.ticker is None:
         return None
-    section, due = around.section_grade(card), grade_of(card.score)
+    section, due = around.section_grade(card), None if card.score is None else grade_of(card.score)
     if card.grade and section and card.grade != section and not card.from_table:
         troubles.append(f"{card.label}: grade {card.grade} in a section of grade {section}")
-    elif section and not card.grade and section != due:
-        troubles.append(f"{card.label}: score {card.score:g} in a section of grade {section}")
+    elif (
+        not card.grade and section and due not in {None, section} and not _is_border(card, section)
+    ):
+        troubles.append(f"{card.label}: score {card.score or 0:g} in a section of grade {section}")
     shown = card.grade or section
-    return _Stock(card, shown or due, "html" if shown else "inferred")
+    grade = shown or due
+    if grade is None:
+        troubles.append(f"{card.label}: neither a score nor a grade")
+    return _Stock(card, grade, "html" if shown else "inferred") if grade else None
+
+
+def _is_border(card: Card, section: Grade) -> bool:
+    """The score is the least of the next better grade, which a section may count to its own."""
+    score = card.score
+    return score is not None and score in _LEAST_SCORES and grade_of(score - 0.5) == section
 
 
 def _contradictions(
@@ -179,7 +210,13 @@ def _contradictions(
         yield "no candidate was found, and the page does not say that none qualified"
     if len({stock.grade_source for stock in stocks}) > 1:
         yield "some cards show a grade and some do not"
-    shown = [stock.card for stock in stocks if not stock.card.gap_by_factor]
+    priced = [stock.card for stock in stocks if stock.card.price is not None]
+    kinds = {card.kind for card in priced if card.block.style_name}
+    odd = [stock.card for stock in stocks if stock.card.price is None]
+    if priced and any(not card.from_table and card.kind not in kinds for card in odd):
+        yield "some cards show a price and some do not"
+    told = (stock.card for stock in stocks if stock.card.price is not None)
+    shown = [card for card in told if not card.gap_by_factor]
     if len({card.gap_pct is None for card in shown}) > 1:
         yield "some cards show a gap and some do not"
 

@@ -18,6 +18,8 @@ from livekit.reports.figures import (
     factor_gap,
     is_factor_detail,
     labelled_parts,
+    may_hold_price,
+    mentions_gap,
     read_labelled_percent,
     read_money,
     read_percent,
@@ -40,6 +42,7 @@ _NOT_GIVEN = frozenset({"n/a", "na", "none", "unknown"})
 _NAME_REACH = 3  # texts after the ticker among which the company's name is looked for
 _LONGEST_FIGURE = 60  # characters; longer texts are prose
 _HEAD_TEXTS = 12  # a bare price stands among the first texts of a card
+_DIGIT = re.compile(r"\d")
 _PLAIN_LABELS = frozenset({Meaning.PRICE, Meaning.PRE_MARKET, Meaning.GAP, Meaning.SCORE})
 
 Value = TypeVar("Value")
@@ -47,7 +50,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What one card says. Missing values are None; each thing not understood is a trouble."""
+    """What one card says. Missing values are None; each thing not understood is a trouble.
+
+    ``hides_price`` when no price was read and some text of the card may still hold one.
+    """
 
     block: Block
     ticker: str | None
@@ -59,7 +65,14 @@ class Card:
     troubles: tuple[str, ...]
     from_table: bool = False
     gap_by_factor: bool = False
+    hides_price: bool = True
+    total_of_five: bool = False
     places: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What the page's author calls such a block: its tag, class and id."""
+        return self.block.tag, self.block.style_name
 
     @property
     def label(self) -> str:
@@ -75,15 +88,23 @@ class CardReader:
         self._signs = signs
         self._block = block
         self._leaves = page.inside(block)
+        named = ((leaf, meaning_of(leaf.text)) for leaf in self._leaves)
+        self._labels = [(leaf, meaning) for leaf, meaning in named if meaning]
+        self._parts = [part for leaf in self._leaves for part in labelled_parts(leaf.text)]
         self._troubles: list[str] = []
+        self._grades: dict[int, Grade] = {}
         self._gap_by_factor = False
         self._head = self._find_head()
+        for leaf in self._leaves:
+            grade = self._grade(leaf)
+            if grade:
+                self._grades[leaf.index] = grade
 
     def card(self) -> Card:
         """The card, with whatever could be read."""
         subject = self._signs.subjects[self._head.index] if self._head else None
         name = self._company_name()
-        grade = self._agreed("grade", self._grades())
+        grade = self._agreed("grade", list(self._grades.values()))
         score = self._agreed("score", self._scores())
         self._plausible("score", score, _PLAUSIBLE_SCORE)
         price, gap = self._price(), self._gap()
@@ -100,6 +121,8 @@ class CardReader:
             gap_pct=gap,
             troubles=tuple(self._troubles),
             gap_by_factor=self._gap_by_factor,
+            hides_price=price is None and any(may_hold_price(leaf.text) for leaf in self._leaves),
+            total_of_five=any(leaf.index in self._signs.of_five for leaf in self._leaves),
             places=tuple(self._places(name, price, gap)),
         )
 
@@ -110,7 +133,7 @@ class CardReader:
         tests: tuple[tuple[str, Callable[[Leaf], bool]], ...] = (
             ("ticker", lambda leaf: leaf is self._head),
             ("company name", lambda leaf: name is not None and name in leaf.text),
-            ("grade", lambda leaf: self._grade(leaf) is not None),
+            ("grade", lambda leaf: leaf.index in self._grades),
             ("score", lambda leaf: leaf.index in self._signs.scores),
             ("price", lambda leaf: price is not None and _money_in(leaf.text) == price),
             ("gap", lambda leaf: gap is not None and _gap_in(leaf.text) == gap),
@@ -194,9 +217,6 @@ class CardReader:
 
     # ------------------------------------------------------------------------ grade and score
 
-    def _grades(self) -> list[Grade]:
-        return [grade for leaf in self._leaves if (grade := self._grade(leaf))]
-
     def _grade(self, leaf: Leaf) -> Grade | None:
         if leaf is self._head or len(leaf.text) > _LONGEST_FIGURE * 2:
             return None
@@ -224,37 +244,41 @@ class CardReader:
         for other in early:
             if price and abs(other / price - 1) > _FARTHEST_PRE_MARKET:
                 yield f"price {price} is far from the pre-market price {other}"
-        for other in self._bare_prices():
+        for other in self._bare_prices(anywhere=True):
             if price and other != price:
                 yield f"price is given as {price} and, without a label, {other}"
 
-    def _bare_prices(self) -> list[Decimal]:
+    def _bare_prices(self, *, anywhere: bool = False) -> list[Decimal]:
+        """Money without a label, in the head of the card or anywhere in it."""
         prices = self._signs.prices
-        return [prices[leaf.index] for leaf in self._leaves if self._is_unlabelled_price(leaf)]
+        bare = (leaf for leaf in self._leaves if self._is_unlabelled_price(leaf, anywhere=anywhere))
+        return [prices[leaf.index] for leaf in bare]
 
     def _money(self, meaning: Meaning) -> list[Decimal]:
         return list(self._labelled(meaning, lambda text: read_money(text, labelled=True)))
 
-    def _is_unlabelled_price(self, leaf: Leaf) -> bool:
-        """Money in the head of the card whose row labels nothing."""
+    def _is_unlabelled_price(self, leaf: Leaf, *, anywhere: bool) -> bool:
+        """Money, in the head of the card, whose row labels nothing."""
         if leaf.index not in self._signs.prices:
             return False
         if leaf.index in self._signs.subjects:
             return True
-        if leaf.index - self._block.start > _HEAD_TEXTS and not leaf.block.hints("price"):
+        late = leaf.index - self._block.start > _HEAD_TEXTS
+        if late and not anywhere and not leaf.block.hints("price"):
             return False
         beside = partner(self._page, leaf)
         if beside is None:
-            return self._page.is_short_row(leaf) and not self._follows_label(leaf)
+            return not any(map(self._is_label_text, self._loose_neighbours(leaf)))
         return not self._is_label_text(beside)
 
-    def _follows_label(self, leaf: Leaf) -> bool:
-        """Another row's worth of labels and values in one block: the label stands just before."""
-        before = leaf.index - 1
-        if not self._page.row_of(leaf).holds(before):
-            return False
-        label = self._page.leaves[before]
-        return self._is_label_text(label) and label is not self._head
+    def _loose_neighbours(self, leaf: Leaf) -> list[Leaf]:
+        """The texts of the leaf's row just before and after it that stand there by themselves.
+
+        A text in a block with others has its label or value there.
+        """
+        row = self._page.row_of(leaf)
+        near = [self._page.leaves[i] for i in (leaf.index - 1, leaf.index + 1) if row.holds(i)]
+        return [other for other in near if self._page.row_of(other) is row]
 
     def _is_label_text(self, leaf: Leaf) -> bool:
         """A text that may name the figure beside it."""
@@ -270,25 +294,29 @@ class CardReader:
         head = self._head
         if head is None or abs(leaf.index - head.index) != 1:
             return False
+        if self._signs.subjects[head.index].name:
+            return False
         return as_name(leaf.text) is not None
 
     def _labelled(self, meaning: Meaning, read: Callable[[str], Value | None]) -> Iterator[Value]:
         """The values beside each label of that meaning, and those in one text with it."""
-        for leaf in self._leaves:
-            if meaning_of(leaf.text) is meaning:
-                found = labelled_value(self._page, leaf, read)
-                if found:
-                    yield found[1]
-            for part, text in labelled_parts(leaf.text):
-                if part is meaning and (value := read(text)) is not None:
-                    yield value
+        for leaf, label in self._labels:
+            found = labelled_value(self._page, leaf, read) if label is meaning else None
+            if found:
+                yield found[1]
+        for part, text in self._parts:
+            if part is meaning and (value := read(text)) is not None:
+                yield value
 
     def _gap(self) -> float | None:
         """The labelled gap, else the one in the name of the gap factor or in a gap element."""
         gaps = list(self._labelled(Meaning.GAP, read_labelled_percent))
+        self._troubles += self._downward(gaps)
         factors = self._factor_gaps(gap_labelled=bool(gaps))
-        bare = [] if gaps else self._bare_gaps()
+        bare = self._bare_gaps()
         gap = self._agreed("gap", gaps or bare or factors)
+        if gaps and gap is not None and any(other != gap for other in bare):
+            self._troubles.append(f"gap is given as {gap} and, without a label, {bare}")
         self._gap_by_factor = gap is not None and not gaps and not bare
         self._troubles += self._unread_gaps() if gap is None else []
         for other in factors:
@@ -297,9 +325,18 @@ class CardReader:
         self._plausible("gap", gap, _PLAUSIBLE_GAP_PCT)
         return gap
 
+    def _downward(self, gaps: list[float]) -> Iterator[str]:
+        """A label that says the gap went down, and a figure without the sign."""
+        labels = (leaf.text for leaf, meaning in self._labels if meaning is Meaning.GAP)
+        down = next((text for text in labels if text.casefold().rstrip(":").endswith("down")), None)
+        if down and any(gap > 0 for gap in gaps):
+            yield f"{down!r} labels a gap upwards"
+
     def _unread_gaps(self) -> Iterator[str]:
         """A label of the gap whose row gives neither a gap nor a factor's points or weight."""
         for leaf in self._leaves:
+            if mentions_gap(leaf.text) and factor_gap(leaf.text) == (None, None):
+                yield f"{leaf.text!r} is not understood"
             if meaning_of(leaf.text) is Meaning.GAP and leaf is not self._head:
                 texts = [other.text for other in self._page.beside(leaf)]
                 odd = [text for text in texts if "%" in text or text.casefold() in _NOT_GIVEN]
@@ -310,6 +347,8 @@ class CardReader:
     def _factor_gaps(self, *, gap_labelled: bool) -> list[float]:
         found: list[float] = []
         for leaf in self._leaves:
+            if "%" not in leaf.text:
+                continue
             gap, whole = factor_gap(leaf.text)
             if gap is not None and not labelled_parts(leaf.text):
                 found.append(gap)
@@ -326,7 +365,12 @@ class CardReader:
     def _bare_gaps(self) -> list[float]:
         """Signed percentages without a label in an element that is called gap."""
         found = ((leaf, read_percent(leaf.text)) for leaf in self._leaves if "%" in leaf.text)
-        return [gap for leaf, gap in found if gap is not None and leaf.block.hints("gap")]
+        called = ((leaf, gap) for leaf, gap in found if leaf.block.hints("gap"))
+        return [gap for leaf, gap in called if gap is not None and not self._has_label(leaf)]
+
+    def _has_label(self, leaf: Leaf) -> bool:
+        beside = partner(self._page, leaf)
+        return beside is not None and self._is_label_text(beside)
 
     # -------------------------------------------------------------------------- what does not fit
 
@@ -348,39 +392,44 @@ class CardReader:
         """A bare score or grade's letter beside an unknown label may be of something else."""
         for leaf in self._leaves:
             bare = leaf.index in self._signs.scores and leaf.text[0].isdigit()
-            lone = bare or (as_grade(leaf.text) and leaf is not self._head)
-            beside = partner(self._page, leaf) if lone else None
+            if not bare and (leaf is self._head or not as_grade(leaf.text)):
+                continue
             if leaf.block.hints("score") or names_total(self._page.row_of(leaf)):
                 continue
+            beside = partner(self._page, leaf)
             if beside and self._is_unknown_label(beside):
                 yield f"{leaf.text!r} stands beside {beside.text!r}"
 
     def _is_unknown_label(self, leaf: Leaf) -> bool:
         known = meaning_of(leaf.text) or grade_word(leaf.text) or as_grade(leaf.text)
         stock = leaf is self._head or self._is_name_of_stock(leaf) or is_sector(leaf.text)
+        stock = stock or leaf.index in self._signs.scores
         return leaf.text[0].isalpha() and not known and not stock
 
     def _repeated(self) -> Iterator[str]:
         """The same label twice with a value: two cards may have been taken for one."""
-        told = Counter(leaf.text for leaf in self._leaves if self._is_telling(leaf))
+        plain = (leaf for leaf, meaning in self._labels if meaning in _PLAIN_LABELS)
+        told = Counter(leaf.text for leaf in plain if self._is_telling(leaf))
         yield from (f"{text!r} stands {n} times in one card" for text, n in told.items() if n > 1)
 
     def _is_telling(self, leaf: Leaf) -> bool:
-        """A label of the table with a value of its kind."""
-        if meaning_of(leaf.text) not in _PLAIN_LABELS:
-            return False
+        """A label of the table has a value of its kind."""
         texts = [other.text for other in self._page.beside(leaf)]
         return bool(texts) and not all(map(is_factor_detail, texts))
 
 
 def _money_in(text: str) -> Decimal | None:
     """The money a text holds, alone or with its label."""
+    if not _DIGIT.search(text):
+        return None
     parts = (read_money(value, labelled=True) for _, value in labelled_parts(text))
     return read_money(text) or next((part for part in parts if part is not None), None)
 
 
 def _gap_in(text: str) -> float | None:
     """The percentage a text holds, alone, with its label or in the name of a factor."""
+    if not _DIGIT.search(text):
+        return None
     alone = read_labelled_percent(text)
     if alone is not None:
         return alone

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from livekit.reports.figures import (
     is_factor_detail,
+    labelled_parts,
     read_money,
     read_score,
+    read_total_of_five,
     stated_score,
 )
 from livekit.reports.labels import Meaning, meaning_of, plain
@@ -22,6 +24,7 @@ from livekit.reports.words import (
     as_grade,
     as_name,
     grade_word,
+    names_firm,
     read_subject,
 )
 
@@ -42,13 +45,21 @@ _FACTOR_HINTS = ("item", "factor", "bar", "breakdown", "grid", "element", "compo
 class Signs:
     """What was read where: position of a text to its value, in reading order.
 
-    ``named`` are the positions of subjects that their surroundings confirm.
+    ``named`` are the positions of subjects that their surroundings confirm, ``of_five`` those of
+    totals on the scale of the factors, ``4.10 / 5.00``, on a page without scores: they mark a
+    candidate, and are no scores.
     """
 
     scores: dict[int, float]
     subjects: dict[int, Subject]
     prices: dict[int, Decimal]
     named: frozenset[int]
+    of_five: frozenset[int]
+
+    @property
+    def totals(self) -> list[int]:
+        """Where candidates are: the total scores, or on a page without any the totals of five."""
+        return sorted(self.scores or self.of_five)
 
 
 def read_signs(page: Page) -> Signs:
@@ -71,7 +82,16 @@ def read_signs(page: Page) -> Signs:
             if subject.price is not None:
                 prices[leaf.index] = subject.price
     named = frozenset(i for i, subject in subjects.items() if _is_confirmed(page, i, subject))
-    return Signs(scores, subjects, prices, named)
+    fives = () if scores else (leaf for leaf in page.leaves if _is_total_of_five(page, leaf))
+    of_five = frozenset(leaf.index for leaf in fives)
+    return Signs(scores, subjects, prices, named, of_five)
+
+
+def _is_total_of_five(page: Page, leaf: Leaf) -> bool:
+    if meaning_of(leaf.text) is Meaning.SCORE:
+        return labelled_value(page, leaf, read_total_of_five) is not None
+    parts = labelled_parts(leaf.text)
+    return any(what is Meaning.SCORE and read_total_of_five(text) for what, text in parts)
 
 
 def _is_confirmed(page: Page, index: int, subject: Subject) -> bool:
@@ -170,12 +190,18 @@ def _has_own_label(page: Page, leaf: Leaf) -> bool:
     return beside.text[:1].isalpha() and not names_total(page.row_of(leaf))
 
 
-def _followers(page: Page, leaf: Leaf) -> list[str]:
-    """The next text of the row, and the one after it behind the badge of a ticker in a title."""
+def _neighbours(page: Page, leaf: Leaf) -> list[str]:
+    """The next text of the row, and the one after it behind the badge of a ticker in a title.
+
+    In a row of two texts the name of a firm may stand first.
+    """
     after = page.leaves[leaf.index + 1 : leaf.index + 3]
     follower = page.follower(leaf)
     if follower and leaf.block.tag in _TITLE_TAGS and grade_word(follower.text):
         return [next_leaf.text for next_leaf in after[1:]]
+    before = None if follower else partner(page, leaf)
+    if before and names_firm(before.text):
+        return [before.text]
     return [follower.text] if follower else []
 
 
@@ -185,9 +211,11 @@ def _is_letter_or_label(page: Page, leaf: Leaf, subject: Subject) -> bool:
     Before a company's name it is a ticker all the same: C is Citigroup, GAP is Gap Inc.
     """
     text = plain(leaf.text)
+    if subject.name:
+        return leaf.block.tag not in _TITLE_TAGS
     if as_grade(text) and (leaf.block.hints("grade") or leaf.block.hints("badge")):
         return True
     if meaning_of(text) or subject.ticker in ABBREVIATIONS or as_grade(text):
-        return not any(as_name(text) for text in _followers(page, leaf))
+        return not any(as_name(text) for text in _neighbours(page, leaf))
     beside = partner(page, leaf)
     return beside is not None and (is_factor_detail(beside.text) or beside.text[:1].isdigit())

@@ -11,7 +11,12 @@ from decimal import Decimal
 from typing import TypeVar
 
 from livekit.model import Grade
-from livekit.reports.figures import read_labelled_percent, read_money, read_score
+from livekit.reports.figures import (
+    may_hold_price,
+    read_labelled_percent,
+    read_money,
+    read_score,
+)
 from livekit.reports.labels import Meaning, meaning_of
 from livekit.reports.page import Block, Page, TableRow
 from livekit.reports.readings import Card
@@ -68,13 +73,14 @@ class _RowReader:
 
     def card(self) -> Card:
         """The row as a card."""
+        row = self._row.block
         subject = self._one(Meaning.TICKER, read_subject)
         name = self._one(Meaning.COMPANY, as_name) or (subject.name if subject else None)
         prices = Meaning.PRICE if Meaning.PRICE in self._columns else Meaning.PRE_MARKET
         if subject is None:
             self._troubles.append("ticker not found")
         return Card(
-            block=self._row.block,
+            block=row,
             ticker=subject.ticker if subject else None,
             company_name=name,
             grade=self._one(Meaning.GRADE, _grade),
@@ -83,6 +89,7 @@ class _RowReader:
             gap_pct=self._gap(),
             troubles=tuple(self._troubles),
             from_table=True,
+            hides_price=any(may_hold_price(leaf.text) for leaf in self._page.inside(row)),
         )
 
     def _one(self, meaning: Meaning, read: Callable[[str], Value | None]) -> Value | None:

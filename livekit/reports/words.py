@@ -19,6 +19,7 @@ __all__ = [
     "ABBREVIATIONS",
     "GRADES",
     "INDEX_FUNDS",
+    "MARKUP",
     "MONTHS",
     "Subject",
     "as_grade",
@@ -28,6 +29,7 @@ __all__ = [
     "is_other_matter",
     "is_sector",
     "is_turned_down",
+    "names_firm",
     "read_subject",
     "says_nothing_qualified",
     "stocks_rated_in",
@@ -51,41 +53,16 @@ MONTHS = (
     "December",
 )
 
-INDEX_FUNDS = frozenset(
-    [
-        "SPY",
-        "QQQ",
-        "IWM",
-        "DIA",
-        "GLD",
-        "SLV",
-        "VTI",
-        "VOO",
-        "VIX",
-        "TLT",
-        "USO",
-        "UNG",
-        "UUP",
-        "BTC",
-        "ETH",
-        "HYG",
-        "XLK",
-        "XLF",
-        "XLE",
-        "XLV",
-        "XLI",
-        "XLP",
-        "XLY",
-        "XLU",
-        "XLB",
-        "XLRE",
-        "XLC",
-        "SMH",
-        "ARKK",
-        "EEM",
-        "EFA",
-    ]
-)
+MARKUP = frozenset("<>")
+"""What no company's name holds."""
+
+# fmt: off
+INDEX_FUNDS = frozenset((
+    "SPY", "QQQ", "IWM", "DIA", "GLD", "SLV", "VTI", "VOO", "VIX", "TLT", "USO",
+    "UNG", "UUP", "BTC", "ETH", "HYG", "XLK", "XLF", "XLE", "XLV", "XLI", "XLP",
+    "XLY", "XLU", "XLB", "XLRE", "XLC", "SMH", "ARKK", "EEM", "EFA",
+))
+# fmt: on
 ABBREVIATIONS = frozenset(
     [
         "EPS",
@@ -212,7 +189,11 @@ _DESCRIPTIONS = re.compile(
     r"hold|avoid|sell|before open|after (?:hours|close)|pre-?market|speculative|success rate|"
     r".*\b(?:grade|success|probability|score|risk|recommend\w*|confidence|opportunit\w+|stocks|"
     r"setups?|tier|picks|candidates|points|performers?|20\d\d)\b.*|"
-    r"(?:large|mid|small|micro|mega)[- ]?cap|sector|industry|market cap|eps|volume",
+    r"(?:large|mid|small|micro|mega)[- ]?cap|sector|industry|market cap|eps|volume|"
+    r"(?:prev(?:ious|\.)?|prior|pre|last|yesterday's)[- ]close|"
+    r"(?:day's )?(?:open|high|low|close|range)|"
+    r"stop(?:[- ]loss)?|(?:price )?targets?(?: price| \d)?|entry(?: price| zone| point| range)?|"
+    r"support|resistance|52.*|rsi.*|beta|p/e.*|factors?|metrics?|category|component|element|points",
     re.IGNORECASE,
 )
 
@@ -228,9 +209,22 @@ _NAME_FIRST = re.compile(rf"([^:$%]{{2,60}}?) ?[(\[]{_EXCHANGE}(\$?)({_SYMBOL})[
 _NAME_IN_BRACKETS = re.compile(rf"(\$?)({_SYMBOL}) \(([^()$%]*[a-z][^()$%]*)\)")
 _GRADE_WORD = re.compile(
     r"(?:(?:score|letter|overall|total) / )?(?:overall |final |letter )?"
-    r"(?:([A-D])[ -]grade\b.{0,80}|grade ?[:=]? ?([A-D])(?![\w+])(?: ?[(|/·-].{0,60})?)",
+    r"(?:([A-D])[ -](?:grade\b|tier\b|rated\b).{0,80}"
+    r"|(?:setup )?(?:grade|tier|rating|rated) ?[:=]? ?([A-D])(?![\w+])(?: ?[(|/·-].{0,60})?)",
     re.IGNORECASE,
 )
+_FIRM_IN_CAPITALS = re.compile(
+    r"[A-Z][A-Z\d&.,' -]+ (?:INC|CORP|CO|LTD|PLC|LLC|SE|SA|S\.A|NV|N\.V|AG|AB|ASA|SPA|LP|GROUP)\.?"
+)
+_FIRM = re.compile(
+    r" (?:inc|corp|corporation|co|company|ltd|limited|plc|llc|group|holdings?|technologies|trust|"
+    r"partners|bancorp|adr|se|s\.?a|n\.?v|ag)\.?$",
+    re.IGNORECASE,
+)
+_SAID_TICKER = re.compile(
+    rf"(?:stock )?(?:ticker|symbol)(?: symbol)?: ?\$?({_SYMBOL})", re.IGNORECASE
+)
+_SAID_NAME = re.compile(r"company(?: name)?: (.+)|name: (.+)", re.IGNORECASE)
 _NAME = re.compile(r"(?!\d+[^A-Za-z\d])(?=.*[a-z])[^$%]*\Z")
 _CALLED_NAME = re.compile(r"(?!\d+[^A-Za-z\d])(?=.*[A-Za-z]{2})[^$%]*\Z")
 _BEGINS_NAME = re.compile(r"[A-Z\d]|[a-z][A-Z]")
@@ -248,8 +242,13 @@ _NOTHING = re.compile(
     r"|\b(?:did not|didn't) (?:identify|find|return) any (?:\w+ )?(?:stocks?|candidates?)\b",
     re.IGNORECASE,
 )
+_REFUSAL_PARTS = ("qualified", "excluded", "rejected")
 _REFUSED = r"disqualified|excluded|rejected|not qualified"
-_NOT_OFFERED = rf"upcoming|calendar|watch ?-?list|to watch|{_REFUSED}"
+_LOOKS_BACK = (
+    r"(?:yesterday|previous (?:day|session)|prior (?:day|session)|last week)\b"
+    r".{0,40}\b(?:summary|recap|review|performance)"
+)
+_NOT_OFFERED = rf"upcoming|calendar|watch ?-?list|to watch|{_LOOKS_BACK}|{_REFUSED}"
 _TURNED_DOWN = re.compile(rf"\b(?:{_REFUSED})\b", re.IGNORECASE)
 _TURNED_AWAY = re.compile(rf"\b(?:{_NOT_OFFERED})\b", re.IGNORECASE)
 _OTHER_MATTER = re.compile(
@@ -292,10 +291,14 @@ def read_subject(text: str) -> Subject | None:
     match = _TICKER.fullmatch(text)
     if match:
         return Subject(match[2], sure=bool(match[1]))
+    match = _SAID_TICKER.fullmatch(text) if ":" in text else None
+    if match and match[1].isupper():
+        return Subject(match[1], sure=True)
     match = _TICKER_FIRST.fullmatch(text)
     if match:
         return _with_rest(match[2], match[3], marked=bool(match[1]))
-    return _in_brackets(text) or _with_price(text)
+    bracketed = _in_brackets(text) if "(" in text or "[" in text else None
+    return bracketed or (_with_price(text) if "$" in text else None)
 
 
 def _in_brackets(text: str) -> Subject | None:
@@ -307,10 +310,10 @@ def _in_brackets(text: str) -> Subject | None:
     named = (match[3], match[1]) if match else None
     match = _NAME_IN_BRACKETS.fullmatch(text)
     named = named or ((match[2], match[3]) if match else None)
-    if named is None or named[0] in ABBREVIATIONS:
+    name = as_name(named[1]) if named else None
+    if named is None or name is None:
         return None
-    name = as_name(named[1])
-    return Subject(named[0], sure=True, name=name) if name else None
+    return Subject(named[0], sure=named[0] not in ABBREVIATIONS, name=name)
 
 
 def _with_price(text: str) -> Subject | None:
@@ -323,15 +326,14 @@ def _with_price(text: str) -> Subject | None:
 
 def _with_rest(ticker: str, rest: str, *, marked: bool) -> Subject | None:
     """A ticker before a dash: a price or a company's name may follow."""
-    if (ticker in ABBREVIATIONS or ticker in GRADES) and not marked:
-        return None
+    sure = marked or not (ticker in ABBREVIATIONS or ticker in GRADES)
     price = read_money(rest)
-    if price is not None:
+    if price is not None and sure:
         return Subject(ticker, sure=True, price=price)
     name = as_name(rest)
     if name is None or not _BEGINS_NAME.match(name):
         return None
-    return Subject(ticker, sure=True, name=name)
+    return Subject(ticker, sure=sure, name=name)
 
 
 @lru_cache(maxsize=50_000)
@@ -343,11 +345,19 @@ def as_name(text: str, *, called_name: bool = False) -> str | None:
     if len(text) > _LONGEST_NAME or not text.isprintable():
         return None
     name = _AFTER_NAME.split(_spaced(text))[0].strip()
-    pattern = _CALLED_NAME if called_name else _NAME
+    said = _SAID_NAME.fullmatch(name)
+    name = (said[1] or said[2]) if said else name
+    firm = called_name or said or _FIRM_IN_CAPITALS.fullmatch(name)
+    pattern = _CALLED_NAME if firm else _NAME
     if not pattern.match(name) or is_sector(name) or _DESCRIPTIONS.fullmatch(name):
         return None
     told = meaning_of(name) or grade_word(name) or stated_score(name) or labelled_parts(name)
     return None if told or name.endswith(":") or factor_gap(name) != (None, None) else name
+
+
+def names_firm(text: str) -> bool:
+    """Whether a name ends the way only names of companies do: ``Acme Corp``."""
+    return as_name(text) is not None and _FIRM.search(text) is not None
 
 
 def _spaced(text: str) -> str:
@@ -363,10 +373,14 @@ def is_sector(text: str) -> bool:
 @lru_cache(maxsize=50_000)
 def grade_word(text: str) -> Grade | None:
     """The grade that a short text names: ``B-Grade Stocks``, ``Grade: B``; not a lone letter."""
-    if len(text) > _LONGEST_TITLE or "rade" not in text.casefold():
+    if len(text) > _LONGEST_TITLE or not _speaks_of_grade(text.casefold()):
         return None
     match = _GRADE_WORD.fullmatch(plain(text))
     return as_grade((match[1] or match[2]).upper()) if match else None
+
+
+def _speaks_of_grade(text: str) -> bool:
+    return "grade" in text or "tier" in text or "rating" in text or "rated" in text
 
 
 def as_grade(letter: str) -> Grade | None:
@@ -398,6 +412,9 @@ def is_other_matter(text: str) -> bool:
 
 def is_turned_down(text: str) -> bool:
     """Whether a mark on a stock says that it did not qualify."""
+    folded = text.casefold()
+    if not any(part in folded for part in _REFUSAL_PARTS):
+        return False
     return _TURNED_DOWN.search(text) is not None
 
 

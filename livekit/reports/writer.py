@@ -11,8 +11,6 @@ labels, and one ranking table.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -22,6 +20,7 @@ from lxml import html
 from lxml.html import HtmlElement
 from lxml.html.builder import E
 
+from livekit.files import write_whole
 from livekit.model import DailyBars
 from livekit.reports.earnings import BarSource, EarningsSession, earnings_sessions
 from livekit.reports.scoring import (
@@ -110,8 +109,8 @@ def write_report(
     """Write the report of ``session`` into ``folder`` and return its path.
 
     Stocks stand in the order of their grade, best score first, in ``layout`` or, if that is None,
-    in the one whose turn it is. The file appears complete or not at all; one
-    that is there already is replaced.
+    in the one whose turn it is. The file appears complete or not at all; one that is there already
+    is replaced.
     """
     ordered = sorted(entries, key=lambda entry: (entry.grade, -entry.score, entry.ticker))
     page = html.tostring(
@@ -120,22 +119,9 @@ def write_report(
         encoding="utf-8",
         pretty_print=True,
     )
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / report_name(session)
-    _replace(path, page)
+    write_whole(path, page, mode=0o644, durable=False)
     return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_demo_reports(

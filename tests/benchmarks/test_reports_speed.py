@@ -15,6 +15,7 @@ import pytest
 from lxml import html
 
 from livekit.reports import parse_report
+from livekit.reports.parser import report_date_of
 from livekit.reports.scoring import FactorPoints, Factors, ScoredStock, grade_of
 from livekit.reports.writer import LAYOUTS, write_report
 
@@ -63,11 +64,30 @@ def pages(folder: Path) -> list[Path]:
     ]
 
 
+def side_by_side(paths: Sequence[Path]) -> tuple[float, float]:
+    """Seconds of processor time for bare parsing and for reading, file after file in turn."""
+    alone = read = 0.0
+    for path in paths:
+        started = time.process_time()
+        bare(path)
+        parsed = time.process_time()
+        parse_report(path)
+        alone, read = alone + parsed - started, read + time.process_time() - parsed
+    return alone, read
+
+
 def test_reading_a_report_takes_at_most_12_times_its_bare_parsing(tmp_path: Path) -> None:
+    """On the first pass, with nothing remembered, and on later ones.
+
+    The calendar of sessions is loaded before: a process loads it once, whatever it reads.
+    """
     paths = pages(tmp_path)
-    alone, read = best_time(bare, paths), best_time(parse_report, paths)
-    print(f"\n{len(paths)} pages: {read:.3f} s, {read / alone:.1f} times bare parsing")
-    assert read <= MOST_TIMES_BARE_PARSING * alone
+    report_date_of(paths[0])
+    rounds = [side_by_side(paths) for _ in range(ROUNDS)]
+    ratios = [read / alone for alone, read in rounds]
+    print(f"\n{len(paths)} pages: {ratios[0]:.1f} times bare parsing, later {min(ratios):.1f}")
+    assert ratios[0] <= MOST_TIMES_BARE_PARSING
+    assert min(ratios) <= MOST_TIMES_BARE_PARSING
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -87,8 +87,8 @@ def test_a_page_dated_more_than_a_session_from_its_name_is_refused(
         (b"<?xml version='1.0'?><feed></feed>", "not HTML"),
         (ENTITY_BOMB, "declares entities"),
         (page_of("<div>" * 100_000 + "deep" + "</div>" * 100_000).encode(), "tags, at most"),
-        (page_of("<div>" * 1_500 + "x" + "</div>" * 1_500).encode(), "elements deep|depth"),
-        (page_of("<div>" * 9_000 + "deep" + "</div>" * 9_000).encode(), "Excessive depth"),
+        (page_of("<div>" * 1_500 + "x" + "</div>" * 1_500).encode(), "elements deep"),
+        (page_of("<div>" * 9_000 + "deep" + "</div>" * 9_000).encode(), "elements deep"),
         (page_of(f"<p>{'word ' * 4_000}</p>").encode(), "text of 20,000 characters"),
         (
             page_of(f"<p {' '.join(f'a{n}' for n in range(50_000))}>x</p>").encode(),
@@ -106,10 +106,10 @@ def test_a_file_that_is_not_a_whole_page_is_refused_at_once(
     tmp_path: Path, content: bytes, problem: str
 ) -> None:
     path = saved(tmp_path, content)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadInput, match=problem):
         parse_report(path)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_a_file_above_20_mb_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -122,6 +122,21 @@ def test_a_file_above_20_mb_is_refused_before_it_is_read(tmp_path: Path) -> None
 def test_a_byte_order_mark_and_comments_around_the_page_do_no_harm(tmp_path: Path) -> None:
     content = b"\xef\xbb\xbf<!-- made by hand -->\n" + GOOD.encode() + b"\n<!-- end -->\n"
     assert parse_report(saved(tmp_path, content)).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Zevra <script>alert(1)</script>Inc", "script in the card of ZVRA"),
+        ("Zevra &lt;script&gt;alert(1)&lt;/script&gt; Inc", "markup in the company name of ZVRA"),
+        ("&lt;b&gt;Zevra&lt;/b&gt; Inc", "markup in the company name of ZVRA"),
+    ],
+)
+def test_a_script_in_a_company_name_makes_no_candidates(
+    tmp_path: Path, name: str, problem: str
+) -> None:
+    page = page_of(section("B", labelled_card(), labelled_card("ZVRA", name)), LEGEND)
+    assert problem in refusal(saved(tmp_path, page))
 
 
 def test_scripts_styles_and_comments_hold_no_candidates(tmp_path: Path) -> None:
