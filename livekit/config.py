@@ -70,6 +70,7 @@ class LiveConfig:
     price_conflict_pct: float = 5.0
     entry_tif: Literal["day", "opg"] = "day"
     approval: Literal["auto", "required"] = "auto"
+    approval_exempt_exits: bool = True  # exits go without an approval; rotations never do
     allow_leverage: bool = False
 
     def __post_init__(self) -> None:

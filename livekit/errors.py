@@ -5,6 +5,7 @@
     LivekitError                 exit 1   read the message; nothing was half-written
     ├── RunIncomplete            exit 1   look at the archived run, then run the phase again
     ├── SecretExposed            exit 1   remove the value from what is archived; change the key
+    ├── WorkersLost              exit 1   run the same command again; what is done is kept
     ├── RecordRefused            exit 1   read which rule of the books the record would break
     │   └── DuplicateIntent      exit 1   look the order up by its id; it was not written twice
     ├── VenueError               exit 1   the broker said no, said nothing, or could not be reached
@@ -21,6 +22,8 @@
     │   ├── HostRefused          exit 2   use the paper host; live trading is not possible here
     │   ├── NotASession          exit 2   name an exchange session
     │   ├── PlanRefused          exit 2   generate the plan again; nothing of it was sent
+    │   │   └── DecisionRefused  exit 2   look at the plan as it stands; nothing was recorded
+    │   ├── RecordUnusable       exit 2   restore what the reasons name; no figure was computed
     │   └── StateUnusable        exit 2   run `livekit init`, or restore the database file
     ├── KillSwitchOn             exit 3   find the cause, then re-arm with a reason
     ├── BooksDiffer              exit 4   settle the listed breaks; nothing was sent
@@ -40,6 +43,7 @@ __all__ = [
     "BadInput",
     "BooksDiffer",
     "CredentialsRefused",
+    "DecisionRefused",
     "DecisionsWithheld",
     "DuplicateIntent",
     "HostRefused",
@@ -54,6 +58,7 @@ __all__ = [
     "PathUnusable",
     "PlanRefused",
     "RecordRefused",
+    "RecordUnusable",
     "RunIncomplete",
     "SecretExposed",
     "SharesUncovered",
@@ -62,6 +67,7 @@ __all__ = [
     "UsageError",
     "VenueError",
     "VenueUnavailable",
+    "WorkersLost",
 ]
 
 
@@ -110,6 +116,12 @@ class SecretExposed(LivekitError):
 
     def __init__(self, where: Iterable[str]) -> None:
         super().__init__(f"a secret occurs in the {' and the '.join(where)}; nothing was archived")
+
+
+class WorkersLost(LivekitError):
+    """Processes or machines that shared a long computation ended too early."""
+
+    advice = "Run the same command again: what was finished is kept and not done again."
 
 
 class VenueError(LivekitError):
@@ -244,6 +256,15 @@ class PlanRefused(UsageError):
         super().__init__(f"plan {plan} refused: {why}")
 
 
+class DecisionRefused(PlanRefused):
+    """An approval or rejection that does not fit the plan, or comes too late."""
+
+    advice = "Look at the plan as it stands now, then decide again; nothing was recorded."
+
+    def __init__(self, item: str, why: str) -> None:
+        UsageError.__init__(self, f"decision on {item} refused: {why}")
+
+
 class StateUnusable(UsageError):
     """The state database is absent, damaged or of another version."""
 
@@ -251,6 +272,16 @@ class StateUnusable(UsageError):
 
     def __init__(self, path: Path | str, why: str) -> None:
         super().__init__(f"state database {path}: {why}")
+
+
+class RecordUnusable(UsageError):
+    """What was recorded cannot carry a comparison, so none is given."""
+
+    advice = "Nothing was computed; restore what the reasons name, or register anew."
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"INVALID: {'; '.join(reasons)}")
+        self.reasons = tuple(reasons)
 
 
 class KillSwitchOn(LivekitError):
@@ -267,7 +298,7 @@ class BooksDiffer(LivekitError):
     """Our books and the broker's disagree."""
 
     exit_code = 4
-    advice = "Settle the listed breaks; no new order was sent."
+    advice = "Settle each with `livekit breaks resolve`, or at the broker; no new order was sent."
 
     def __init__(self, facts: Sequence[str]) -> None:
         super().__init__(f"books differ from the broker's: {'; '.join(facts)}")

@@ -37,6 +37,7 @@ __all__ = [
     "Skip",
     "Split",
     "TradePrint",
+    "VenueCashEntry",
     "VenueClock",
     "VenueFill",
     "VenueOrder",
@@ -440,6 +441,16 @@ class VenueFill:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class VenueCashEntry:
+    """One activity that is no trade: ``kind`` is the venue's, such as DIV or FEE; USD, signed."""
+
+    activity_id: str
+    kind: str
+    ticker: str | None
+    amount: Decimal
+
+
 # ------------------------------------------------------------------------------------- our books
 
 
@@ -498,7 +509,8 @@ class Fill:
 class Position:
     """A row of ``positions``. Prices and shares are on the basis of the entry session.
 
-    ``actual_shares`` counts what was bought, ``sold_shares`` what has left (entry basis).
+    ``actual_shares`` counts what was bought, ``sold_shares`` what has left (entry basis), and
+    ``odd_shares_sold`` what has left since a split without making up a share of the entry basis.
     """
 
     ticker: str
@@ -515,6 +527,7 @@ class Position:
     pending_reason: str | None = None
     pending_since: date | None = None
     sold_shares: int = 0
+    odd_shares_sold: int = 0
     exit_date: date | None = None
     exit_price: Decimal | None = None
     exit_reason: str | None = None
@@ -526,12 +539,26 @@ class Position:
     @property
     def shares_now(self) -> int:
         """Whole shares that the venue should hold for this position today."""
-        return int((self.actual_shares - self.sold_shares) * self.split_factor + 1e-9)
+        whole = int((self.actual_shares - self.sold_shares) * self.split_factor + 1e-9)
+        return whole - self.odd_shares_sold
+
+    def after_sale(self, shares: int) -> tuple[int, int]:
+        """``sold_shares`` and ``odd_shares_sold`` after a sale of ``shares`` of today."""
+        odd = self.odd_shares_sold + shares
+        units = int(odd / self.split_factor + 1e-9)
+        rest = odd - units * self.split_factor
+        if abs(rest - round(rest)) > 1e-9:
+            return self.sold_shares, odd
+        return self.sold_shares + units, round(rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A difference between our books and the broker's."""
+    """A difference between our books and the broker's.
+
+    ``subject`` is the order or activity that it is about, empty for a state such as a position or
+    the cash; kind, ticker and subject together name a break while it is open.
+    """
 
     kind: str
     ticker: str | None
@@ -541,3 +568,6 @@ class Break:
     status: Literal["open", "resolved"] = "open"
     resolution: str | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    opened_at: datetime | None = field(default=None, compare=False)
+    resolved_at: datetime | None = field(default=None, compare=False)

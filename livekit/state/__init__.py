@@ -7,6 +7,7 @@
 from livekit.state.records import (
     Alert,
     Approval,
+    Delivery,
     EquityPoint,
     Evaluation,
     Registration,
@@ -18,11 +19,12 @@ from livekit.state.records import (
     candidate_from_json,
     candidate_to_json,
 )
-from livekit.state.state_db import StateDB
+from livekit.state.state_db import StateDB, new_database
 
 __all__ = [
     "Alert",
     "Approval",
+    "Delivery",
     "EquityPoint",
     "Evaluation",
     "Registration",
@@ -34,4 +36,5 @@ __all__ = [
     "StoredPlan",
     "candidate_from_json",
     "candidate_to_json",
+    "new_database",
 ]

@@ -90,6 +90,13 @@ class Gateway:
         """
         return nullcontext() if self._writing and self._is_sqlite else self.transaction()
 
+    def soundness(self) -> str:
+        """The database's own verdict on its pages: ``ok``, or what is damaged."""
+        if not self._is_sqlite:
+            return "ok"
+        with self._lock, translated(self.name):
+            return str(self._connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+
     # ---------------------------------------------------------------------------------- reading
 
     def _rows(self, statement: Executable) -> Sequence[Row[Any]]:

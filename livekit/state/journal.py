@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import ColumnElement, Row, and_, select
 
 from livekit.model import Break
 from livekit.state.gateway import Gateway
@@ -88,20 +89,22 @@ class Journal(Gateway):
     # ---------------------------------------------------------------------------- break ledger
 
     def add_break(self, b: Break, *, session: date, at: datetime) -> int:
-        """Open a break; one that is open for the same kind and ticker stays as it is."""
+        """Open a break; one that is open for the same kind, ticker and subject stays as it is."""
         columns = breaks.c
         open_one = and_(
             columns.kind == b.kind,
             columns.ticker.is_not_distinct_from(b.ticker),
+            columns.subject == b.subject,
             columns.status == "open",
         )
         values = {
             "session": session,
             "kind": b.kind,
             "ticker": b.ticker,
+            "subject": b.subject,
             "facts": b.facts,
             "proposal": b.proposal,
-            "detail": json.dumps(dict(b.detail), sort_keys=True),
+            "detail": _detail_text(b.detail),
             "status": "open",
             "opened_at": at,
         }
@@ -111,13 +114,46 @@ class Journal(Gateway):
 
     def open_breaks(self) -> list[Break]:
         """Breaks that nobody has settled, oldest first."""
-        query = select(breaks).where(breaks.c.status == "open").order_by(breaks.c.break_id)
+        return self._breaks(breaks.c.status == "open")
+
+    def get_breaks(self, *kinds: str) -> list[Break]:
+        """Every break ever noted, or those of some kinds, oldest first."""
+        return self._breaks(*([breaks.c.kind.in_(kinds)] if kinds else []))
+
+    def get_break(self, break_id: int) -> Break | None:
+        """The break with that id."""
+        found = self._breaks(breaks.c.break_id == break_id)
+        return found[0] if found else None
+
+    def _breaks(self, *where: ColumnElement[bool]) -> list[Break]:
+        query = select(breaks).where(*where).order_by(breaks.c.break_id)
         return [_break(row) for row in self._rows(query)]
 
-    def resolve_break(self, break_id: int, resolution: str, at: datetime) -> None:
-        """Settle an open break; raises `RecordRefused` if it is not open."""
+    def restate_break(self, break_id: int, b: Break) -> None:
+        """Bring facts, proposal and detail of an open break up to date; its age stays."""
         where = and_(breaks.c.break_id == break_id, breaks.c.status == "open")
-        values = {"status": "resolved", "resolution": resolution, "resolved_at": at}
+        values = {"facts": b.facts, "proposal": b.proposal, "detail": _detail_text(b.detail)}
+        self._update_one(breaks, where, values, f"open break {break_id}")
+
+    def resolve_break(
+        self,
+        break_id: int,
+        resolution: str,
+        at: datetime,
+        detail: Mapping[str, str] | None = None,
+    ) -> None:
+        """Settle an open break; raises `RecordRefused` if it is not open.
+
+        ``detail`` says for a program what the resolution changed.
+        """
+        where = and_(breaks.c.break_id == break_id, breaks.c.status == "open")
+        values: dict[str, Any] = {
+            "status": "resolved",
+            "resolution": resolution,
+            "resolved_at": at,
+        }
+        if detail is not None:
+            values["detail"] = _detail_text(detail)
         self._update_one(breaks, where, values, f"open break {break_id}")
 
     # ----------------------------------------------------------------------------------- inputs
@@ -175,6 +211,10 @@ def _evaluation(row: Row[Any]) -> Evaluation:
     )
 
 
+def _detail_text(detail: Mapping[str, str]) -> str:
+    return json.dumps(dict(detail), sort_keys=True)
+
+
 def _break(row: Row[Any]) -> Break:
     return Break(
         kind=row.kind,
@@ -185,4 +225,7 @@ def _break(row: Row[Any]) -> Break:
         status=row.status,
         resolution=row.resolution,
         detail=json.loads(row.detail),
+        subject=row.subject,
+        opened_at=row.opened_at,
+        resolved_at=row.resolved_at,
     )

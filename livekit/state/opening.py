@@ -24,7 +24,13 @@ from livekit.state.switch import arm
 from livekit.state.tables import REVISION, metadata
 from livekit.state.translation import translated
 
-__all__ = ["MEMORY", "create_database", "open_database"]
+__all__ = [
+    "MEMORY",
+    "building_path",
+    "create_database",
+    "open_database",
+    "publish_database",
+]
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 5.0
@@ -42,6 +48,20 @@ def create_database(path_or_url: Path | str) -> None:
         return
     with translated(str(file)), _os_errors(file):
         _create_file(file)
+
+
+def publish_database(building: Path, file: Path) -> None:
+    """Give a complete, closed database its own name; raises `StateUnusable` if that is taken."""
+    with _os_errors(file):
+        _link_new(building, file)
+        building.unlink()
+
+
+def building_path(file: Path) -> Path:
+    """The name under which a database is written until it is complete; leftovers are removed."""
+    for left in file.parent.glob(f".*{file.name}.*.new*"):
+        left.unlink()
+    return file.with_name(f".{file.name}.{os.getpid()}.new")
 
 
 def open_database(path_or_url: Path | str) -> Engine:
@@ -205,6 +225,7 @@ def _open_on_server(url: str) -> Engine:
 
 def _open_file(file: Path) -> Engine:
     _require_database_file(file)
+    _require_writable(file)
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
         file.chmod(mode & ~0o077)
@@ -228,6 +249,14 @@ def _require_database_file(file: Path) -> None:
         raise StateUnusable(file, "is empty")
     if head != MAGIC:
         raise StateUnusable(file, "is not an SQLite database")
+
+
+def _require_writable(file: Path) -> None:
+    """Books marked read-only are not written, although a privileged user could."""
+    for path, problem in ((file, "is read-only"), (file.parent, "lies in a read-only folder")):
+        marked = not path.stat().st_mode & stat.S_IWUSR
+        if marked or not os.access(path, os.W_OK):
+            raise StateUnusable(file, problem)
 
 
 def _require_sound(raw: sqlite3.Connection, file: Path) -> None:

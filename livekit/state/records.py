@@ -15,6 +15,7 @@ from livekit.state.schema import canonical_decimal
 __all__ = [
     "Alert",
     "Approval",
+    "Delivery",
     "EquityPoint",
     "Evaluation",
     "Registration",
@@ -126,6 +127,22 @@ class Alert:
     text: str
     at: datetime
     delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One alert on its way to one target; ``target`` is a name that holds no secret.
+
+    ``trouble`` is why the last attempt failed, empty before the first and after success.
+    """
+
+    delivery_id: int
+    alert_id: int
+    target: str
+    attempts: int
+    due_at: datetime
+    delivered_at: datetime | None
+    trouble: str
 
 
 @dataclass(frozen=True, slots=True)

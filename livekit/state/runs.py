@@ -72,6 +72,12 @@ class Runs(Gateway):
         values |= {name: value for name, value in kept.items() if value is not None}
         self._update_one(run_log, run_log.c.run_id == run_id, values, f"run {run_id}")
 
+    def forget_archived(self, run_id: int) -> None:
+        """The run's files were removed from the archive: it keeps their hashes, not their path."""
+        self._update_one(
+            run_log, run_log.c.run_id == run_id, {"archive_path": None}, f"run {run_id}"
+        )
+
     def get_runs(self, session: date | None = None, phase: str | None = None) -> list[Run]:
         """Logged runs in the order in which they started."""
         query = select(run_log).order_by(run_log.c.run_id)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from livekit.errors import StateUnusable
 from livekit.state.books import Books
+from livekit.state.deliveries import Deliveries
 from livekit.state.journal import Journal
-from livekit.state.opening import create_database, open_database
+from livekit.state.opening import (
+    building_path,
+    create_database,
+    open_database,
+    publish_database,
+)
 from livekit.state.plans import Plans
 from livekit.state.runs import Runs
 from livekit.state.switch import Switch
 from livekit.state.twins import Twins
+from livekit.state.verdicts import Verdicts
 
-__all__ = ["StateDB"]
+__all__ = ["StateDB", "new_database"]
 
 
-class StateDB(Switch, Books, Plans, Twins, Journal, Runs):
+class StateDB(Switch, Books, Plans, Twins, Journal, Runs, Deliveries, Verdicts):
     """The state database: SQLite by default, any SQLAlchemy URL, or ``:memory:``.
 
     Opening never creates: only `create` makes a database, except ``:memory:``, which is new each
@@ -54,3 +64,18 @@ class StateDB(Switch, Books, Plans, Twins, Journal, Runs):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def new_database(file: Path) -> Iterator[StateDB]:
+    """A new database that appears as ``file`` only when the block ends well, complete.
+
+    Whatever ends the block otherwise leaves no file of that name. Raises `StateUnusable` when
+    there is one already.
+    """
+    if file.exists():
+        raise StateUnusable(file, "exists already")
+    building = building_path(file)
+    with StateDB.create(building) as db:
+        yield db
+    publish_database(building, file)

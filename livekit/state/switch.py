@@ -48,6 +48,12 @@ class Switch(Gateway):
             return f"its value is {row.value!r}, neither on nor off"
         return f"{row.reason} ({row.who})" if row.who else str(row.reason)
 
+    def kill_switch_set_at(self) -> datetime | None:
+        """When the switch was last set; None if it never was."""
+        query = select(system_config.c.updated_at).where(system_config.c.key == KILL_SWITCH)
+        found: datetime | None = self._scalar(query)
+        return found
+
     def set_kill_switch(self, on: bool, *, reason: str, who: str, at: datetime) -> None:  # noqa: FBT001
         """Turn the switch on or off; raises `RecordRefused` without a reason and a name."""
         if not reason.strip() or not who.strip():

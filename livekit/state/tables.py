@@ -37,7 +37,7 @@ from livekit.state.schema import (
     words,
 )
 
-__all__ = ["APPROVAL_FACTS", "FILL_FACTS", "REVISION", "metadata"]
+__all__ = ["APPROVAL_FACTS", "FILL_FACTS", "LINK_FACTS", "REVISION", "VERDICT_FACTS", "metadata"]
 
 REVISION = "livekit_0001"  # the migration that produces exactly these tables
 
@@ -96,6 +96,7 @@ positions = _table(
     words("pending_reason", null=True),
     session("pending_since", null=True),
     whole("sold_shares"),
+    whole("odd_shares_sold"),
     session("exit_date", null=True),
     money("exit_price", null=True),
     words("exit_reason", null=True),
@@ -107,6 +108,7 @@ positions = _table(
     _check("target_shares", "target_shares > 0"),
     _check("actual_shares", "actual_shares >= 0"),
     _check("sold_shares", "sold_shares BETWEEN 0 AND actual_shares"),
+    _check("odd_shares_sold", "odd_shares_sold >= 0"),
     _check("split_factor", "split_factor > 0"),
     _check("pending", "(pending_reason IS NULL) = (pending_since IS NULL)"),
     _check("closed", "(status = 'closed') = (exit_date IS NOT NULL)"),
@@ -198,6 +200,7 @@ breaks = _table(
     session(),
     words("kind"),
     words("ticker", null=True),
+    Column("subject", Text, nullable=False, server_default=text("''")),
     words("facts"),
     words("proposal"),
     words("detail"),
@@ -208,7 +211,13 @@ breaks = _table(
     _check("status", "status IN ('open', 'resolved')"),
     _check("resolved", "(status = 'resolved') = (resolution IS NOT NULL)"),
 )
-_unique_while("status = 'open'", "uq_breaks_one_open", breaks.c.kind, text("COALESCE(ticker, '')"))
+_unique_while(
+    "status = 'open'",
+    "uq_breaks_one_open",
+    breaks.c.kind,
+    text("COALESCE(ticker, '')"),
+    breaks.c.subject,
+)
 
 equity = _table(
     "equity",
@@ -397,6 +406,19 @@ alerts = _table(
     _check("severity", "severity IN ('info', 'warning', 'critical')"),
 )
 
+deliveries = _table(
+    "deliveries",
+    key("delivery_id"),
+    whole("alert_id", ForeignKey("alerts.alert_id")),
+    words("target"),
+    whole("attempts"),
+    instant("due_at"),
+    instant("delivered_at", null=True),
+    words("trouble"),
+    UniqueConstraint("alert_id", "target"),
+    _check("attempts", "attempts >= 0"),
+)
+
 snapshots = _table(
     "snapshots",
     key("snapshot_id"),
@@ -415,6 +437,31 @@ registrations = _table(
     instant("registered_at"),
 )
 
+record_links = _table(
+    "record_links",
+    key("link_id"),
+    session(),
+    words("previous"),
+    words("sha256"),
+    words("body"),
+    instant("linked_at"),
+    UniqueConstraint("session"),
+)
+LINK_FACTS = "session, previous, sha256, body, linked_at"
+
+verdicts = _table(
+    "verdicts",
+    key("verdict_id"),
+    session(),
+    words("registration_sha256"),
+    words("state"),
+    words("sentence"),
+    words("body"),
+    instant("decided_at"),
+    _check("state", "state IN ('SWITCH', 'KEEP', 'CONTINUE', 'INVALID')"),
+)
+VERDICT_FACTS = "session, registration_sha256, state, sentence, body, decided_at"
+
 
 def _make_append_only(table: Table, facts: str) -> None:
     def create_triggers(_: Table, connection: Connection, **__: object) -> None:
@@ -426,3 +473,5 @@ def _make_append_only(table: Table, facts: str) -> None:
 
 _make_append_only(fills, FILL_FACTS)
 _make_append_only(approvals, APPROVAL_FACTS)
+_make_append_only(record_links, LINK_FACTS)
+_make_append_only(verdicts, VERDICT_FACTS)

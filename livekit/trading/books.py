@@ -24,6 +24,7 @@ from livekit.trading.desk import Desk
 __all__ = [
     "BASELINE_AT",
     "BASELINE_CASH",
+    "BASELINE_ORDERS",
     "BASELINE_POSITIONS",
     "book_new_fills",
     "due_stop",
@@ -33,6 +34,7 @@ __all__ = [
 BASELINE_AT = "baseline_at"
 BASELINE_CASH = "baseline_cash_usd"
 BASELINE_POSITIONS = "baseline_positions"
+BASELINE_ORDERS = "baseline_orders"
 
 OVERLAP = timedelta(minutes=10)
 CENT = Decimal("0.01")
@@ -148,10 +150,10 @@ def _candidate_of(order: Order) -> Candidate:
 def _book_sell(desk: Desk, order: Order, fill: Fill, position_id: int) -> None:
     position = position_row(desk, position_id)
     if position.shares_now > fill.quantity:
-        sold = position.sold_shares + round(fill.quantity / position.split_factor)
-        desk.db.update_position(position_id, sold_shares=sold)
+        sold, odd = position.after_sale(fill.quantity)
+        desk.db.update_position(position_id, sold_shares=sold, odd_shares_sold=odd)
         return
-    desk.db.update_position(position_id, sold_shares=position.actual_shares)
+    desk.db.update_position(position_id, sold_shares=position.actual_shares, odd_shares_sold=0)
     sells = [known for known in desk.db.get_fills(position_id=position_id) if known.side == "sell"]
     proceeds = sum((known.quantity * known.price for known in sells), Decimal(0))
     pnl = (proceeds - position.invested).quantize(CENT, ROUND_HALF_EVEN)

@@ -5,23 +5,33 @@ It reads only: nothing is booked, repaired or sent, so that what it finds is wha
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livekit.invariants import (
     CHECKS,
+    ELSEWHERE,
     ApprovedItem,
     BooksView,
+    LoggedRun,
+    PlanFacts,
+    SwitchFacts,
     VenueView,
     Violation,
+    WeekFacts,
     broken_invariants,
 )
 from livekit.model import ENTRY
+from livekit.state import StoredPlan
 from livekit.trading.approvals import approved_quantity
 from livekit.trading.books import due_stop
+from livekit.trading.break_rules import POSITION
 from livekit.trading.desk import Desk
+from livekit.trading.lease import TOKEN
 from livekit.trading.order_ids import parse_client_order_id
 from livekit.trading.orders import flat
-from livekit.trading.plans import plan_from_body
+from livekit.trading.plans import plan_from_body, sha256_text
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -30,11 +40,15 @@ UNCOVERED = "I08 cover"
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The checks that were made and every violation found."""
+    """The checks that were made and every violation found.
+
+    ``elsewhere`` are the promises that books and broker cannot show, each with the reason.
+    """
 
     checks: tuple[str, ...]
     violations: tuple[Violation, ...]
     kill_switch_on: bool
+    elsewhere: tuple[tuple[str, str], ...] = tuple(ELSEWHERE.items())
 
     @property
     def exit_code(self) -> int:
@@ -48,8 +62,7 @@ class Diagnosis:
 
 def diagnose(desk: Desk) -> Diagnosis:
     """Check every invariant against the venue as it is now."""
-    orders = desk.db.get_orders()
-    ours = BooksView(orders, desk.db.get_fills(), desk.db.get_positions(), _approved(desk))
+    ours = _books(desk)
     theirs = VenueView(
         tuple(flat(desk.client.list_orders(status="open"))),
         desk.client.get_positions(),
@@ -70,14 +83,75 @@ def _own_id(text: str) -> tuple[str, str, str] | None:
     return None if parts is None else (parts.ticker, parts.intent, parts.side)
 
 
-def _approved(desk: Desk) -> tuple[ApprovedItem, ...]:
-    """Approved shares of every plan that an entry of ours names."""
+def _books(desk: Desk) -> BooksView:
+    plans = _executed_plans(desk)
+    token = desk.db.get_config(TOKEN)
+    return BooksView(
+        orders=desk.db.get_orders(),
+        fills=desk.db.get_fills(),
+        positions=desk.db.get_positions(),
+        approved=_approved(desk, plans),
+        written_off=_written_off(desk),
+        plans=[_plan_facts(plan) for plan in plans],
+        weeks=[
+            WeekFacts(week.position_key, week.week_end, week.evaluated_on)
+            for week in desk.db.get_evaluations(desk.config.primary_strategy)
+        ],
+        runs=_runs(desk),
+        switch=_switch(desk),
+        token=None if token is None else int(token),
+        soundness=desk.db.soundness(),
+    )
+
+
+def _switch(desk: Desk) -> SwitchFacts:
+    text = desk.db.get_config("kill_switch")
+    return SwitchFacts(desk.db.is_kill_switch_on(), text, desk.db.kill_switch_set_at())
+
+
+def _runs(desk: Desk) -> tuple[LoggedRun, ...]:
+    alarmed = {item.session for item in desk.db.get_alerts() if item.severity == "critical"}
+    return tuple(
+        LoggedRun(
+            run.phase,
+            run.session,
+            run.status,
+            run.exit_code,
+            run.started_at,
+            run.finished_at,
+            run.session in alarmed,
+        )
+        for run in desk.db.get_runs()
+    )
+
+
+def _written_off(desk: Desk) -> dict[int, int]:
+    """Shares that resolutions took out of the books, by position."""
+    total: dict[int, int] = defaultdict(int)
+    for item in desk.db.get_breaks(POSITION):
+        shares = int(item.detail.get("written_off_shares", "0"))
+        if shares and "position_id" in item.detail:
+            total[int(item.detail["position_id"])] += shares
+    return dict(total)
+
+
+def _plan_facts(plan: StoredPlan) -> PlanFacts:
+    return PlanFacts(
+        plan.plan_id, plan.session, plan.sha256, sha256_text(plan.body), plan.created_at
+    )
+
+
+def _executed_plans(desk: Desk) -> tuple[StoredPlan, ...]:
+    """The plans of every session in which we began an entry."""
+    sessions = sorted({order.trade_date for order in desk.db.get_orders(intent=ENTRY)})
+    found = (desk.db.get_plan(desk.config.primary_strategy, session) for session in sessions)
+    return tuple(plan for plan in found if plan is not None)
+
+
+def _approved(desk: Desk, plans: Sequence[StoredPlan]) -> tuple[ApprovedItem, ...]:
+    """Approved shares of every entry of the plans."""
     items = []
-    sessions = {order.trade_date for order in desk.db.get_orders(intent=ENTRY)}
-    for session in sorted(sessions):
-        stored = desk.db.get_plan(desk.config.primary_strategy, session)
-        if stored is None:
-            continue
+    for stored in plans:
         plan = plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
         items += [
             ApprovedItem(stored.plan_id, order.ticker, approved_quantity(desk, plan, order))

@@ -7,17 +7,18 @@ on its fill.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from livekit.errors import PlanRefused, VenueError
 from livekit.model import ENTRY, Order, Plan, PlannedOrder, TradePrint, VenueOrder
-from livekit.sessions import exchange_time
+from livekit.sessions import close_instant, exchange_time, previous_session
 from livekit.state import candidate_to_json
 from livekit.trading.approvals import approved_quantity
 from livekit.trading.books import BASELINE_POSITIONS
+from livekit.trading.day_counts import count_orders
 from livekit.trading.desk import Desk
 from livekit.trading.gates import EntryFacts, Refusal, allowed_quantity, entry_refusal
 from livekit.trading.orders import Sent, new_order, send
@@ -27,7 +28,7 @@ __all__ = [
     "EntryReport",
     "baseline_tickers",
     "clock_is_trusted",
-    "free_slots",
+    "orders_of_session",
     "send_entry",
 ]
 
@@ -77,9 +78,13 @@ def _tickers_taken(desk: Desk, *, planned: str = "") -> frozenset[str]:
     )
 
 
-def free_slots(desk: Desk) -> int:
-    """Slots counted at the venue: ``max_positions`` − held there − working buys, baseline aside."""
-    return desk.config.max_positions - len(_tickers_taken(desk) - baseline_tickers(desk))
+def _room(desk: Desk, taken: frozenset[str]) -> int:
+    """Slots counted at the venue: ``max_positions`` less what is taken, foreign tickers aside.
+
+    A ticker that is foreign counts where we hold it too.
+    """
+    ours = {item.ticker for item in desk.db.get_open_positions()}
+    return desk.config.max_positions - len(taken - (baseline_tickers(desk) - ours))
 
 
 def send_entry(
@@ -87,15 +92,18 @@ def send_entry(
     plan: Plan,
     planned: PlannedOrder,
     prices: Mapping[str, TradePrint],
+    shown: Sequence[VenueOrder],
     *,
     clock_trusted: bool,
     past_cutoff_allowed: bool = False,
 ) -> EntryReport:
     """Pass one planned entry through its gates and send it.
 
-    ``prices`` are the latest trades, read in this run; only those of the session count.
+    ``prices`` are the latest trades, read in this run; only those of the session count. ``shown``
+    are the session's orders at the venue when the run began: with our rows they make the daily
+    count.
     """
-    facts = _facts(desk, plan, planned, prices, clock_trusted=clock_trusted)
+    facts = _facts(desk, plan, planned, prices, shown, clock_trusted=clock_trusted)
     if past_cutoff_allowed:
         facts = _without_cutoff(facts)
     refusal = entry_refusal(planned, facts, desk.config)
@@ -119,6 +127,7 @@ def _facts(
     plan: Plan,
     planned: PlannedOrder,
     prices: Mapping[str, TradePrint],
+    shown: Sequence[VenueOrder],
     *,
     clock_trusted: bool,
 ) -> EntryFacts:
@@ -130,17 +139,24 @@ def _facts(
         kill_switch_on=desk.db.is_kill_switch_on(),
         approved_shares=approved_quantity(desk, plan, planned),
         held=taken,
-        room=desk.config.max_positions - len(taken - baseline_tickers(desk)),
-        trade_orders_today=_trade_orders_today(desk, plan),
+        room=_room(desk, taken),
+        trade_orders_today=_trade_orders_today(desk, plan, planned, shown),
         buying_power=desk.client.get_account().buying_power,
         price=_price_of_session(plan, prices.get(planned.ticker)),
     )
 
 
-def _trade_orders_today(desk: Desk, plan: Plan) -> int:
-    return sum(
-        desk.db.get_daily_order_count(plan.session, intent=intent) for intent in ("entry", "exit")
-    )
+def _trade_orders_today(
+    desk: Desk, plan: Plan, planned: PlannedOrder, shown: Sequence[VenueOrder]
+) -> int:
+    rows = desk.db.get_orders(trade_date=plan.session)
+    return count_orders(rows, shown, plan.session, sending=planned.ticker).trades
+
+
+def orders_of_session(desk: Desk, session: date) -> tuple[VenueOrder, ...]:
+    """Every order at the venue since the close before ``session``, its legs nested."""
+    since = close_instant(previous_session(session))
+    return desk.client.list_orders(status="all", after=since)
 
 
 def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:

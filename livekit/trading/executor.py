@@ -11,6 +11,7 @@ rotation, whose buy may go only when its sell has filled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,12 +20,18 @@ from livekit.config import LiveConfig
 from livekit.errors import KillSwitchOn, PlanRefused, SharesUncovered, UsageError
 from livekit.model import ENTRY, EXIT, ROTATED_OUT, Order, Plan, PlannedOrder
 from livekit.sessions import close_instant, open_instant
-from livekit.trading.approvals import approved_quantity
+from livekit.trading.approvals import approved_quantity, await_approval
 from livekit.trading.desk import Desk
-from livekit.trading.entries import AUCTION, EntryReport, clock_is_trusted, send_entry
+from livekit.trading.entries import (
+    AUCTION,
+    EntryReport,
+    clock_is_trusted,
+    orders_of_session,
+    send_entry,
+)
 from livekit.trading.exits import ExitReport, send_exit
 from livekit.trading.plans import plan_from_body
-from livekit.trading.protector import CoverWatch, cancel_and_confirm, protect
+from livekit.trading.protector import GRACE_S, CoverWatch, cancel_and_confirm, protect
 
 __all__ = [
     "ALL",
@@ -123,11 +130,12 @@ def execute_plan(
     if part != POLL:
         _send_exits(desk, run)
     if part == PLACE and desk.config.entry_tif == AUCTION:
-        _send_entries(desk, run, skip_time_check=skip_time_check)
+        _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
     if part != PLACE:
         _poll_exits(desk, run)
-        _send_entries(desk, run, skip_time_check=skip_time_check)
+        _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
         _poll_entries(desk, run, skip_time_check=skip_time_check)
+        _send_late(desk, run, skip_time_check=skip_time_check)
     _finish(desk, run)
     return run
 
@@ -185,12 +193,42 @@ def _poll_exits(desk: Desk, run: Execution) -> None:
     run.repaired += watch.repaired
 
 
-def _send_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
-    buys = [order for order in run.plan.orders if order.intent == ENTRY]
+def _send_late(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
+    """Buy what a person approves between the open and the cut-off.
+
+    A rotation comes too late then, since its sell goes before the open; so does an auction order.
+    """
+    if desk.config.approval != "required" or desk.config.entry_tif == AUCTION:
+        return
+    while approved := await_approval(desk, run.plan, _waiting(run)):
+        late = {planned.ticker for planned in approved}
+        run.entries = [report for report in run.entries if report.ticker not in late]
+        _send_entries(desk, run, approved, skip_time_check=skip_time_check)
+        _poll_entries(desk, run, skip_time_check=skip_time_check)
+
+
+def _waiting(run: Execution) -> list[PlannedOrder]:
+    """Buys that were held back for want of an approval."""
+    waiting = {report.ticker for report in run.entries if report.state == "not_approved"}
+    return [item for item in _buys(run.plan) if item.ticker in waiting and item.pair is None]
+
+
+def _buys(plan: Plan) -> list[PlannedOrder]:
+    return [order for order in plan.orders if order.intent == ENTRY]
+
+
+def _send_entries(
+    desk: Desk,
+    run: Execution,
+    buys: Sequence[PlannedOrder],
+    *,
+    skip_time_check: bool,
+) -> None:
     if not buys:
         return
     trusted = clock_is_trusted(desk)
     prices = desk.client.latest_trades([order.ticker for order in buys])
+    shown = orders_of_session(desk, run.plan.session)
     watch = CoverWatch(desk)
     missed_auction = desk.config.entry_tif == AUCTION and _is_open(desk, run.plan)
     for planned in buys:
@@ -206,6 +244,7 @@ def _send_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
                 run.plan,
                 planned,
                 prices,
+                shown,
                 clock_trusted=trusted,
                 past_cutoff_allowed=skip_time_check,
             )
@@ -264,7 +303,7 @@ def _cancel_rest(desk: Desk, order: Order) -> bool:
 
 
 def _finish(desk: Desk, run: Execution) -> None:
-    last = protect(desk)
+    last = protect(desk, grace_s=GRACE_S)
     run.repaired += last.repaired
     if last.uncovered:
         raise SharesUncovered(last.uncovered)

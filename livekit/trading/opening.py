@@ -20,7 +20,7 @@ from livekit.broker.venue.session import (
 )
 from livekit.clock import Clock, SystemClock
 from livekit.config import Profile, resolve_credentials
-from livekit.errors import LockHeld, StateUnusable
+from livekit.errors import LockHeld, PathUnusable, StateUnusable
 from livekit.prices.alpaca_source import AlpacaPriceSource
 from livekit.prices.remembered import RememberedSource
 from livekit.state import StateDB
@@ -149,6 +149,8 @@ def _locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise LockHeld(str(path)) from error
+    except OSError as error:
+        raise PathUnusable(path, error.strerror or str(error)) from error
     try:
         yield
     finally:

@@ -14,8 +14,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown
+from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown, VenueUnavailable
 from livekit.model import STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
+from livekit.trading.break_ledger import note_ended, note_found
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
 from livekit.trading.order_ids import client_order_id
@@ -111,11 +112,18 @@ def _attempts(desk: Desk, session: date, ticker: str, intent: Intent, side: Side
 
 
 def send(
-    desk: Desk, order: Order, submit: Callable[[], VenueOrder], *, protective: bool = False
+    desk: Desk,
+    order: Order,
+    submit: Callable[[], VenueOrder],
+    *,
+    protective: bool = False,
+    patient: bool = True,
 ) -> Sent:
     """Commit the intent, look the id up at the venue, then submit.
 
-    ``protective`` orders pass a kill switch that is on; all others are denied by it.
+    ``protective`` orders pass a kill switch that is on; all others are denied by it. Without
+    ``patient`` an unclear outcome is asked for once and otherwise left to the next look, so that
+    no other position waits for its stop.
     """
     require_lease(desk)
     if desk.db.get_order_by_client_id(order.client_order_id) is None:
@@ -126,7 +134,7 @@ def send(
     if not protective and desk.db.is_kill_switch_on():
         return deny(desk, order, "kill switch is on")
     require_lease(desk)
-    return _submit(desk, order, submit, protective=protective)
+    return _submit(desk, order, submit, protective=protective, patient=patient)
 
 
 def deny(desk: Desk, order: Order, why: str) -> Sent:
@@ -138,18 +146,28 @@ def deny(desk: Desk, order: Order, why: str) -> Sent:
 
 
 def _submit(
-    desk: Desk, order: Order, submit: Callable[[], VenueOrder], *, protective: bool
+    desk: Desk,
+    order: Order,
+    submit: Callable[[], VenueOrder],
+    *,
+    protective: bool,
+    patient: bool,
 ) -> Sent:
     try:
         return adopt(desk, order, submit())
     except OrderRefused as refusal:
-        return _refused(desk, order, refusal)
+        return _refused(desk, order, refusal, patient=patient)
+    except VenueUnavailable as absent:  # not taken: its id stays free for the next try
+        if not protective:
+            raise
+        return Sent(order, "unknown", message=str(absent))
     except OutcomeUnknown as unknown:
         desk.db.update_order_status(
             order.client_order_id, "unknown", at=desk.clock.now(), outcome="unknown"
         )
-        found = resolve_unknown(desk, order)
-        if found.outcome != "unknown" or (not protective and desk.db.is_kill_switch_on()):
+        found = resolve_unknown(desk, order, patient=patient)
+        held_back = not patient or (not protective and desk.db.is_kill_switch_on())
+        if found.outcome != "unknown" or held_back:
             return found
         return _resend(desk, order, submit, str(unknown))
 
@@ -160,30 +178,28 @@ def _resend(desk: Desk, order: Order, submit: Callable[[], VenueOrder], cause: s
         return adopt(desk, order, submit())
     except OrderRefused as refusal:
         return _refused(desk, order, refusal)
-    except OutcomeUnknown:
+    except (OutcomeUnknown, VenueUnavailable):
         return Sent(order, "unknown", message=cause)
 
 
-def _refused(desk: Desk, order: Order, refusal: OrderRefused) -> Sent:
-    if refusal.is_duplicate_client_id:
-        found = resolve_unknown(desk, order)
-        if found.outcome != "unknown":
-            return found
+def _refused(desk: Desk, order: Order, refusal: OrderRefused, *, patient: bool = True) -> Sent:
+    if refusal.is_duplicate_client_id:  # it is there, whether it shows already or not
+        return resolve_unknown(desk, order, patient=patient)
     desk.db.update_order_status(
         order.client_order_id, "refused", at=desk.clock.now(), outcome="refused"
     )
     return Sent(order, "refused", message=refusal.message, status_code=refusal.status)
 
 
-def resolve_unknown(desk: Desk, order: Order) -> Sent:
+def resolve_unknown(desk: Desk, order: Order, *, patient: bool = True) -> Sent:
     """Ask the venue for the id over the settle window; adopt it when found.
 
     An accepted order may stay invisible for some seconds. An intent older than that is asked for
-    once.
+    once, and so is any without ``patient``: repeated under its id, it can never be doubled.
     """
     now = desk.clock.now()
     settled = order.created_at is not None and now - order.created_at > SETTLE_WINDOW
-    for pause_s in SETTLE_POLLS_S[:1] if settled else SETTLE_POLLS_S:
+    for pause_s in SETTLE_POLLS_S[:1] if settled or not patient else SETTLE_POLLS_S:
         desk.clock.sleep(pause_s)
         found = desk.client.get_order_by_client_id(order.client_order_id)
         if found is not None:
@@ -253,8 +269,8 @@ def flat(orders: Iterable[VenueOrder]) -> Iterator[VenueOrder]:
         yield from order.legs
 
 
-def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
-    """Bring our working order rows up to what the venue shows.
+def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
+    """Bring our working order rows up to what the venue shows; returns rows that it does not know.
 
     A row that the venue's list does not contain is read by its id: a list may be a window. A leg
     sleeps as long as its entry works, so it is not asked for until then. A split changes quantity
@@ -263,15 +279,17 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
     by_id = {order.order_id: order for order in flat(shown)}
     working = desk.db.get_orders(working_only=True)
     unfilled = {row.client_order_id for row in working if row.side == "buy"}
+    unknown = []
     for row in working:
         if row.alpaca_order_id is None:
-            resolve_intent(desk, row)
+            resolve_intent(desk, row, patient=row.intent != STOP)
             continue
         if row.status == "held" and row.parent_client_order_id in unfilled:
             continue
         found = by_id.get(row.alpaca_order_id) or desk.client.get_order(row.alpaca_order_id)
         if found is None:
-            raise BooksDiffer([f"{row.client_order_id} is unknown to the venue"])
+            unknown.append(row)
+            continue
         if int(found.quantity) != row.quantity:
             desk.db.adjust_order(
                 row.client_order_id,
@@ -281,7 +299,9 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> None:
             )
         if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
             _write_state(desk, row.client_order_id, found)
+            note_ended(desk, row, found)
             _follow_replacement(desk, row, found)
+    return tuple(unknown)
 
 
 def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> None:
@@ -296,13 +316,15 @@ def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> None:
             desk.db.update_position(row.position_id, stop_order_id=successor.order_id)
 
 
-def resolve_intent(desk: Desk, row: Order) -> Sent:
+def resolve_intent(desk: Desk, row: Order, *, patient: bool = True) -> Sent:
     """Settle an intent that an earlier run left open: adopt it if the venue shows it.
 
     One that the venue does not know after the settle window stays open while its session lasts, so
     that it can only be sent again under the same id; once the session is over it ends as denied.
     """
-    found = resolve_unknown(desk, row)
+    found = resolve_unknown(desk, row, patient=patient)
     if found.outcome == "unknown" and row.trade_date < desk.order_session():
         return deny(desk, row, "never reached the venue")
+    if found.venue is not None:
+        note_found(desk, row, found.venue)
     return found

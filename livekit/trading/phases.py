@@ -17,11 +17,13 @@ from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
 from livekit.sessions import close_instant, next_session, open_instant
 from livekit.state import EquityPoint
+from livekit.trading.break_ledger import break_line
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
 from livekit.trading.executor import ALL, Execution, execute_plan, execution_parts
 from livekit.trading.holdings import recent_bars
 from livekit.trading.lease import take_lease
+from livekit.trading.living import marked_living
 from livekit.trading.plans import canonical_json, plan_from_body
 from livekit.trading.protector import Protection, protect
 from livekit.trading.reconciliation import reconcile
@@ -231,21 +233,22 @@ def run_executor(
         git="",
         config_sha256="",
     )
-    outcome = guarded(
-        EXECUTION,
-        plan.session,
-        lambda: _executed(
-            desk, execute_plan(desk, plan, part=part, skip_time_check=skip_time_check)
-        ),
-    )
-    desk.db.finish_run(
-        run_id,
-        at=desk.clock.now(),
-        status="done" if outcome.exit_code == 0 else "failed",
-        exit_code=outcome.exit_code,
-        message="; ".join(outcome.lines)[:2000],
-        record_json=_record(outcome),
-    )
+    with marked_living(desk.profile, run_id):
+        outcome = guarded(
+            EXECUTION,
+            plan.session,
+            lambda: _executed(
+                desk, execute_plan(desk, plan, part=part, skip_time_check=skip_time_check)
+            ),
+        )
+        desk.db.finish_run(
+            run_id,
+            at=desk.clock.now(),
+            status="done" if outcome.exit_code == 0 else "failed",
+            exit_code=outcome.exit_code,
+            message="; ".join(outcome.lines)[:2000],
+            record_json=_record(outcome),
+        )
     return outcome
 
 
@@ -294,14 +297,14 @@ def _protect(desk: Desk, session: date) -> PhaseOutcome:
 
 def _reconciliation(desk: Desk, session: date) -> PhaseOutcome:
     protection = protect(desk)
-    breaks = reconcile(desk, session)
+    breaks = reconcile(desk, session, repaired=protection.repaired)
     diagnosis = diagnose(desk)
     twins = settle_twins(desk, session)
     equity = _save_broker_equity(desk, session)
     result = Reconciled(breaks, diagnosis.violations, protection, twins, equity)
     lines = (
         f"{len(breaks)} breaks, broker equity {equity:.2f} USD",
-        *(f"break: {item.kind} {item.ticker or ''}: {item.facts}" for item in breaks),
+        *(break_line(item, desk.clock.now()) for item in breaks),
         *(f"broken: {item}" for item in diagnosis.violations),
         *(f"UNCOVERED: {text}" for text in protection.uncovered),
         *(_twin_line(step) for step in twins),

@@ -7,12 +7,12 @@ market, since no stop can rest there.
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from livekit.errors import OrderRefused, OutcomeUnknown
+from livekit.errors import OrderRefused, OutcomeUnknown, VenueUnavailable
 from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder
 from livekit.trading.books import book_new_fills, position_row
 from livekit.trading.cover import CoverGap, cover_gaps
@@ -21,12 +21,14 @@ from livekit.trading.lease import require_lease
 from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send, sync_orders
 
 __all__ = [
+    "GRACE_S",
     "CoverWatch",
     "Protection",
     "cancel_and_confirm",
     "open_orders",
     "place_stop",
     "protect",
+    "request_cancel",
 ]
 
 CONFIRM_POLL_S = 1.0
@@ -49,16 +51,19 @@ def open_orders(desk: Desk) -> tuple[VenueOrder, ...]:
     return tuple(flat(desk.client.list_orders(status="open")))
 
 
-def protect(desk: Desk) -> Protection:
+def protect(desk: Desk, *, grace_s: float = 0.0) -> Protection:
     """Read orders, fills and positions, then cover every share of ours at the stop due for it.
 
     What cannot be covered at once is tried again until the kill switch goes on after a minute.
+    ``grace_s`` lets a leg wake up by itself.
     """
-    watch = CoverWatch(desk, grace_s=0.0)
+    watch = CoverWatch(desk, grace_s=grace_s)
     moved = _drop_misplaced_stops(desk, watch.step())
     if moved:
         watch.step()
     left = _insist(desk, watch)
+    if watch.repaired:
+        watch.step()  # a sale at the market has filled by now and is to be in the books
     return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in left))
 
 
@@ -123,8 +128,7 @@ class CoverWatch:
         self._first_seen = {
             ticker: self._first_seen.get(ticker, now) for ticker in sorted(open_gaps)
         }
-        for gap in self.last_gaps:
-            self._repair(gap, orders, now)
+        self._repair(orders, now)
         return orders
 
     def gaps(self, orders: tuple[VenueOrder, ...] | None = None) -> tuple[CoverGap, ...]:
@@ -136,15 +140,18 @@ class CoverWatch:
         held = self._desk.client.get_positions()
         return cover_gaps(positions, held, _with_legs(self._desk, positions, shown))
 
-    def _repair(self, gap: CoverGap, orders: tuple[VenueOrder, ...], now: datetime) -> None:
-        age_s = (now - self._first_seen[gap.position.ticker]).total_seconds()
-        if age_s < self._grace_s:
-            return
-        if _cover(self._desk, gap, orders):
-            self.repaired.append(str(gap))
-        elif age_s >= KILL_AFTER_S and gap.position.ticker not in self.alarmed:
-            self.alarmed.add(gap.position.ticker)
-            _give_alarm(self._desk, gap, age_s)
+    def _repair(self, orders: tuple[VenueOrder, ...], now: datetime) -> None:
+        """Cover every gap that outlived the grace; give the alarm for one that is a minute old."""
+        ages_s = {ticker: (now - seen).total_seconds() for ticker, seen in self._first_seen.items()}
+        due = [gap for gap in self.last_gaps if ages_s[gap.position.ticker] >= self._grace_s]
+        covered = _cover_all(self._desk, due, orders)
+        self.repaired += [str(gap) for gap in due if gap in covered]
+        for gap in due:
+            ticker = gap.position.ticker
+            if gap in covered or ages_s[ticker] < KILL_AFTER_S or ticker in self.alarmed:
+                continue
+            self.alarmed.add(ticker)
+            _give_alarm(self._desk, gap, ages_s[ticker])
 
 
 def _give_alarm(desk: Desk, gap: CoverGap, age_s: float) -> None:
@@ -169,28 +176,48 @@ def _with_legs(
     return (*orders, *hidden)
 
 
-def _cover(desk: Desk, gap: CoverGap, orders: tuple[VenueOrder, ...]) -> bool:
-    """Cover one gap; a buy that still works on the ticker is cancelled first, legs and all."""
-    ticker = gap.position.ticker
-    blocking = [order for order in orders if order.ticker == ticker and order.side == "buy"]
-    if not all(cancel_and_confirm(desk, order.order_id) for order in blocking):
-        return False
-    if not _drop_sleeping_leg(desk, gap.position):
-        return False
+def _cover_all(
+    desk: Desk, gaps: Sequence[CoverGap], orders: tuple[VenueOrder, ...]
+) -> list[CoverGap]:
+    """Cover gaps, each as soon as its own shares are free; returns those that are covered now.
+
+    A buy that still works on the ticker is cancelled first, legs and all, and so is a leg that
+    sleeps: all are asked for at once, and none waits for another. Where a sleeping leg cannot be
+    cancelled, the new stop is placed beside it.
+    """
+    blocked = [(gap, _clear_the_way(desk, gap, orders)) for gap in gaps]
+    covered: list[CoverGap] = []
+    started = desk.clock.now()
+    while blocked:
+        free = [gap for gap, blocking in blocked if all(_ended(desk, item) for item in blocking)]
+        blocked = [item for item in blocked if item[0] not in free]
+        covered += [gap for gap in free if _cover(desk, gap)]
+        if not blocked or (desk.clock.now() - started).total_seconds() >= CONFIRM_LIMIT_S:
+            break
+        desk.clock.sleep(CONFIRM_POLL_S)
+    return covered
+
+
+def _clear_the_way(desk: Desk, gap: CoverGap, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
+    """Cancel what holds the shares of a gap or would fight with its stop; returns the ids."""
+    position = gap.position
+    buys = [
+        item.order_id for item in orders if (item.ticker, item.side) == (position.ticker, "buy")
+    ]
+    for order_id in buys:
+        request_cancel(desk, order_id)
+    leg = position.stop_order_id and desk.client.get_order(position.stop_order_id)
+    asleep = leg and not leg.is_terminal and not leg.is_live_cover
+    if leg and asleep and request_cancel(desk, leg.order_id):
+        return (*buys, leg.order_id)
+    return tuple(buys)
+
+
+def _cover(desk: Desk, gap: CoverGap) -> bool:
     book_new_fills(desk)
     fresh = position_row(desk, gap.position.position_id)
     shares = gap.missing_shares + fresh.shares_now - gap.position.shares_now
     return shares <= 0 or place_stop(desk, fresh, shares).outcome == "confirmed"
-
-
-def _drop_sleeping_leg(desk: Desk, position: Position) -> bool:
-    """Cancel the position's own leg if it still sleeps; its shares must be free for a new stop."""
-    if position.stop_order_id is None:
-        return True
-    leg = desk.client.get_order(position.stop_order_id)
-    if leg is None or leg.is_terminal or leg.is_live_cover:
-        return True
-    return cancel_and_confirm(desk, leg.order_id) is not None
 
 
 def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
@@ -210,7 +237,7 @@ def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
         position_id=position.position_id,
         reason=PROTECTIVE_STOP,
     )
-    sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True)
+    sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True, patient=False)
     if sent.venue is not None and position.position_id is not None:
         desk.db.update_position(position.position_id, stop_order_id=sent.venue.order_id)
     if sent.outcome == "refused" and "stop price must be" in sent.message:
@@ -247,6 +274,7 @@ def _sell_at_market(desk: Desk, position: Position, shares: int) -> Sent:
             order.ticker, order.quantity, "sell", client_order_id=order.client_order_id
         ),
         protective=True,
+        patient=False,
     )
 
 
@@ -258,16 +286,11 @@ def cancel_and_confirm(
     The state comes from reading the order, never from the answer to the cancel. The limit is ten
     seconds, or ``until`` where given.
     """
-    require_lease(desk)
-    row = desk.db.get_order_by_alpaca_id(order_id)
-    if row is not None and row.status not in LOCALLY_TERMINAL:
-        desk.db.update_order_status(row.client_order_id, "pending_cancel", at=desk.clock.now())
-    _request_cancel(desk, order_id)
+    request_cancel(desk, order_id)
     started = desk.clock.now()
     while True:
-        order = desk.client.get_order(order_id)
-        if order is not None and order.is_terminal:
-            sync_orders(desk, [order])
+        order = _ended(desk, order_id)
+        if order is not None:
             return order
         now = desk.clock.now()
         late = now >= until if until else (now - started).total_seconds() >= CONFIRM_LIMIT_S
@@ -276,7 +299,32 @@ def cancel_and_confirm(
         desk.clock.sleep(CONFIRM_POLL_S)
 
 
-def _request_cancel(desk: Desk, order_id: str) -> None:
-    """Send the cancel. Refused or unanswered, the read that follows tells what is true."""
-    with contextlib.suppress(OrderRefused, OutcomeUnknown):
+def request_cancel(desk: Desk, order_id: str) -> bool:
+    """Ask for a cancel; False when it is not taken. A read tells what became of the order."""
+    require_lease(desk)
+    row = desk.db.get_order_by_alpaca_id(order_id)
+    if row is not None and row.status not in LOCALLY_TERMINAL:
+        desk.db.update_order_status(row.client_order_id, "pending_cancel", at=desk.clock.now())
+    try:
         desk.client.cancel_order(order_id)
+    except (OrderRefused, VenueUnavailable):
+        return False
+    except OutcomeUnknown:
+        pass
+    return True
+
+
+def _ended(desk: Desk, order_id: str) -> VenueOrder | None:
+    """The order as it ended, its row brought up to date; None while it lives.
+
+    An order that shows no sign of its cancel is asked to go again: the request may be lost.
+    """
+    order = desk.client.get_order(order_id)
+    if order is None:
+        return None
+    if order.is_terminal:
+        sync_orders(desk, [order])
+        return order
+    if order.status != "pending_cancel":
+        request_cancel(desk, order_id)
+    return None

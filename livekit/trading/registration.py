@@ -22,11 +22,17 @@ from livekit.broker import AlpacaClient
 from livekit.clock import Clock
 from livekit.config import LiveConfig, Profile
 from livekit.errors import LivekitError, StateUnusable, UnknownParameter, UsageError
-from livekit.model import Account, VenuePosition
+from livekit.model import Account, VenueOrder, VenuePosition
 from livekit.sessions import calendar_version, session_of
-from livekit.state import StateDB
-from livekit.trading.books import BASELINE_AT, BASELINE_CASH, BASELINE_POSITIONS
+from livekit.state import new_database
+from livekit.trading.books import (
+    BASELINE_AT,
+    BASELINE_CASH,
+    BASELINE_ORDERS,
+    BASELINE_POSITIONS,
+)
 from livekit.trading.plans import canonical_json, sha256_text
+from livekit.trading.registration_record import pre_registration
 from livekit.trading.settlement import REGISTERED_SESSION
 
 __all__ = [
@@ -55,9 +61,10 @@ def register_profile(profile: Profile, client: AlpacaClient, clock: Clock) -> No
     check_account(account, profile.trading)
     client.latest_trades([_PROBE_TICKER])
     positions = client.get_positions()
+    orders = client.list_orders(status="open")
     profile.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_manifest(profile, clock)
-    _create_database(profile, account, positions, clock)
+    _create_database(profile, account, positions, orders, clock)
 
 
 @contextmanager
@@ -128,7 +135,7 @@ def rules_sha256() -> str:
     return digest.hexdigest()
 
 
-def _registration_body(profile: Profile) -> str:
+def _registration_body(profile: Profile, session: date) -> str:
     values = {name: getattr(profile, name) for name in _PROFILE_FIELDS}
     first = profile.first_session
     values["first_session"] = first.isoformat() if first else None
@@ -140,21 +147,28 @@ def _registration_body(profile: Profile) -> str:
             "rules_sha256": rules_sha256(),
             "calendar": calendar_version(),
             "base_capital_usd": profile.trading.base_capital_usd,
+            "verdict": pre_registration(profile.trading, session, profile.seed),
         }
     )
 
 
 def _create_database(
-    profile: Profile, account: Account, positions: tuple[VenuePosition, ...], clock: Clock
+    profile: Profile,
+    account: Account,
+    positions: tuple[VenuePosition, ...],
+    orders: tuple[VenueOrder, ...],
+    clock: Clock,
 ) -> None:
+    """Write the database under another name and give it its own when it is complete."""
     now = clock.now()
-    body = _registration_body(profile)
+    body = _registration_body(profile, session_of(now))
     holdings = ",".join(f"{item.ticker}:{item.quantity}" for item in positions)
-    with StateDB.create(profile.state_db) as db, db.transaction():
+    with new_database(profile.state_db) as db, db.transaction():
         db.set_kill_switch(False, reason="profile created", who="init", at=now)
         db.set_config(BASELINE_AT, now.isoformat())
         db.set_config(BASELINE_CASH, str(account.cash))
         db.set_config(BASELINE_POSITIONS, holdings)
+        db.set_config(BASELINE_ORDERS, ",".join(item.order_id for item in orders))
         db.set_config(REGISTERED_SESSION, session_of(now).isoformat())
         db.register(body, sha256_text(body), now)
 

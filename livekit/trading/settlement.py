@@ -6,6 +6,7 @@ from stored candidates, so a missed evening is made up exactly as it would have 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,8 @@ from livekit.model import ClosedTrade
 from livekit.sessions import next_session, previous_session, sessions_between
 from livekit.trading.desk import Desk
 from livekit.trading.holdings import look_back_start, recent_bars
+from livekit.trading.record_chain import append_link
+from livekit.trading.snapshots import store_settlement
 
 __all__ = ["REGISTERED_SESSION", "TwinStep", "settle_twins", "unsettled_sessions"]
 
@@ -50,22 +53,43 @@ def unsettled_sessions(desk: Desk, strategy: str, through: date) -> tuple[date, 
 
 
 def settle_twins(desk: Desk, session: date) -> tuple[TwinStep, ...]:
-    """Settle both twins up to and including ``session``; settled sessions are left alone."""
-    return tuple(
-        _settle(desk, strategy, due)
+    """Settle both twins up to and including ``session``; settled sessions are left alone.
+
+    The bars that a session is settled on are kept, and the session becomes a link of the record.
+    """
+    due = {
+        strategy: unsettled_sessions(desk, strategy, session)
         for strategy in (desk.config.primary_strategy, desk.config.shadow_strategy)
-        for due in unsettled_sessions(desk, strategy, session)
+    }
+    days = sorted({day for sessions in due.values() for day in sessions})
+    return tuple(
+        step
+        for day in days
+        for step in _settle(desk, day, [name for name, missing in due.items() if day in missing])
     )
 
 
-def _settle(desk: Desk, strategy: str, session: date) -> TwinStep:
-    holdings = desk.db.load_twin(strategy)
+def _settle(desk: Desk, session: date, strategies: Sequence[str]) -> list[TwinStep]:
+    holdings = {strategy: desk.db.load_twin(strategy) for strategy in strategies}
     candidates = desk.db.get_candidates(session) or ()
-    tickers = [item.ticker for item in holdings] + [item.ticker for item in candidates]
-    bars = recent_bars(desk, tickers, session, session)
+    tickers = {item.ticker for held in holdings.values() for item in held}
+    tickers |= {item.ticker for item in candidates}
+    tickers |= {item.ticker for item in desk.db.get_open_positions()}
+    bars = recent_bars(desk, sorted(tickers), session, session)
+    store_settlement(desk, session, bars)
     market = Market(bars, cut_at=look_back_start(desk, session))
-    settled = settle_session(Book(strategy, holdings), session, market, candidates, desk.config)
-    return _store(desk, strategy, session, settled)
+    with desk.db.transaction():
+        steps = [
+            _store(
+                desk,
+                strategy,
+                session,
+                settle_session(Book(strategy, held), session, market, candidates, desk.config),
+            )
+            for strategy, held in holdings.items()
+        ]
+        append_link(desk, session)
+    return steps
 
 
 def _store(desk: Desk, strategy: str, session: date, settled: Settlement) -> TwinStep:

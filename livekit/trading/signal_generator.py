@@ -115,7 +115,7 @@ def generate_signals(
     protection = Protection((), ()) if dry_run else protect(desk)
     if protection.uncovered:
         raise SharesUncovered(protection.uncovered)
-    breaks = () if dry_run else reconcile(desk, session)
+    breaks = () if dry_run else reconcile(desk, session, repaired=protection.repaired)
     foreign = _foreign(desk, session, breaks, force_reason)
     intake = take_candidates(desk, session, reports)
     evaluated, bars = _evaluate(desk, session, intake)

@@ -6,11 +6,14 @@ many of today's shares stand for one of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from livekit.model import Position, Split
+from livekit.model import Break, Position, Split
 from livekit.strategy.rules import stop_after_split
+from livekit.trading.break_ledger import note_healed
+from livekit.trading.break_rules import SPLIT
 from livekit.trading.desk import Desk
 
 __all__ = ["apply_splits"]
@@ -41,9 +44,16 @@ def _concerns(position: Position, split: Split) -> bool:
 def _apply(desk: Desk, position: Position, split: Split) -> None:
     if position.position_id is None:
         return
-    stop = stop_after_split(float(position.stop_price), split.ratio)
+    stop = Decimal(repr(stop_after_split(float(position.stop_price), split.ratio)))
+    factor = position.split_factor * split.ratio
+    odd = round(position.odd_shares_sold * split.ratio)
+    after = replace(position, split_factor=factor, stop_price=stop, odd_shares_sold=odd)
     desk.db.update_position(
-        position.position_id,
-        split_factor=position.split_factor * split.ratio,
-        stop_price=Decimal(repr(stop)),
+        position.position_id, split_factor=factor, stop_price=stop, odd_shares_sold=odd
     )
+    facts = (
+        f"{split.ratio:g} for 1 on {split.ex_session}: {position.shares_now} shares become "
+        f"{after.shares_now}, the stop {position.stop_price} becomes {stop}"
+    )
+    item = Break(SPLIT, split.ticker, facts, "follow it", subject=split.ex_session.isoformat())
+    note_healed(desk, item, "applied from the venue's corporate actions")

@@ -25,8 +25,8 @@ def rearm(desk: Desk, reason: str, who: str) -> None:
     Raises `BooksDiffer` when it does, and `UsageError` without reason or name.
     """
     _require(reason, who)
-    protect(desk)
-    require_clean(reconcile(desk, desk.order_session()))
+    repaired = protect(desk).repaired
+    require_clean(reconcile(desk, desk.order_session(), repaired=repaired))
     now = desk.clock.now()
     with desk.db.transaction():
         desk.db.set_kill_switch(False, reason=reason, who=who, at=now)

@@ -213,7 +213,7 @@ def test_the_migrations_write_the_same_postgresql_as_the_metadata() -> None:
     }
     triggers = {part for part in migrated if "_refuse()" in part or part == "END $$"}
     assert migrated - triggers == described
-    assert len([part for part in triggers if part.startswith("CREATE TRIGGER")]) == 4
+    assert len([part for part in triggers if part.startswith("CREATE TRIGGER")]) == 8
 
 
 def test_every_table_is_strict_and_every_original_column_stands(template: Path) -> None:

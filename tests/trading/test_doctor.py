@@ -40,7 +40,9 @@ def test_healthy_books_break_nothing(healthy: World) -> None:
     diagnosis = diagnose(healthy.desk)
     assert diagnosis.violations == ()
     assert diagnosis.exit_code == 0
-    assert len(diagnosis.checks) == 12
+    numbers = [name[:3] for name in (*diagnosis.checks, *(name for name, _ in diagnosis.elsewhere))]
+    assert sorted(numbers) == [f"I{number:02d}" for number in range(1, 33)]
+    assert len(diagnosis.checks) == 23
 
 
 def test_the_kill_switch_is_said_though_nothing_is_broken(healthy: World) -> None:

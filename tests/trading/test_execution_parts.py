@@ -94,7 +94,8 @@ def test_an_auction_never_rotates_since_its_buy_would_go_before_the_sell_has_fil
         w.report(MONDAY, ("ABC", 60.0, 50.0))
         w.trade(MONDAY)
         planned(w, TUESDAY, ("DEF", 90.0, 20.0))
-        assert [order.reason for order in w.phase_plan(TUESDAY).orders] == ["rotated_out", "rotation"]
+        pair = [order.reason for order in w.phase_plan(TUESDAY).orders]
+        assert pair == ["rotated_out", "rotation"]
         part(w, TUESDAY, "place")
         part(w, TUESDAY, "poll")
         assert (w.held("ABC"), w.held("DEF")) == (200, 0)

@@ -1,9 +1,13 @@
 """A stop that is missing is placed again and again, whatever else of the day fails."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.broker.venue.ledger import read_ledger
+from livekit.clock import sleep_until
+from livekit.sessions import open_instant
+from livekit.trading.phases import audit_cover
 from tests.trading.world import World, world
 
 MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
@@ -85,3 +89,81 @@ def test_an_execution_that_is_withheld_still_covers_every_share(tmp_path: Path) 
         assert report.exit_code == 7
         assert w.live_sells("ABC") == 200
         assert uncovered_s(w) == 0.0
+
+
+def three_held_without_stops(w: World) -> None:
+    """Three bought on Monday; on Tuesday at 10:00 all three stops are cancelled by hand."""
+    w.report(MONDAY, ("ABC", 80.0, 50.0), ("DEF", 79.0, 50.0), ("GHI", 78.0, 50.0))
+    w.trade(MONDAY)
+    w.trade(TUESDAY, "signals", "execution")
+    sleep_until(w.desk.clock, open_instant(TUESDAY) + timedelta(minutes=30))
+    for position in w.db.get_open_positions():
+        w.desk.client.cancel_order(str(position.stop_order_id))
+
+
+def seconds_uncovered(w: World) -> dict[str, float]:
+    """Of each ticker, from its first uncovered instant to the end of its gap, by the venue."""
+    found = read_ledger(w.profile.venue_db).uncovered
+    return {item.ticker: item.seconds for item in found}
+
+
+MARKET = {"ABC": 50.0, "DEF": 50.0, "GHI": 50.0}
+
+
+def test_a_stop_that_gets_lost_again_and_again_delays_no_other_stop(tmp_path: Path) -> None:
+    with world(tmp_path, MARKET) as w:
+        three_held_without_stops(w)
+        lost = FaultRule(FaultKind.TIMEOUT_BEFORE, method="POST", symbol="ABC", times=3, seconds=1)
+        w.strike(lost)
+        assert audit_cover(w.desk, TUESDAY).exit_code == 0
+        gaps = seconds_uncovered(w)
+        assert w.live_sells("ABC") == w.live_sells("DEF") == w.live_sells("GHI") == 200
+        assert max(gaps.get("DEF", 0.0), gaps.get("GHI", 0.0)) <= 5.0
+        assert gaps["ABC"] <= 10.0  # three times lost, a second and a look each
+
+
+def test_a_stop_whose_answer_is_lost_is_adopted_and_not_placed_twice(tmp_path: Path) -> None:
+    with world(tmp_path, MARKET) as w:
+        three_held_without_stops(w)
+        kinds = (FaultKind.ANSWER_LOST, FaultKind.LATE_VISIBILITY)
+        w.strike(*(FaultRule(kind, method="POST", symbol="ABC", seconds=5) for kind in kinds))
+        assert audit_cover(w.desk, TUESDAY).exit_code == 0
+        stops = [item for item in w.desk.client.list_orders(status="open") if item.ticker == "ABC"]
+        assert [(int(item.quantity), item.client_order_id) for item in stops] == [
+            (200, "20200107_ABC_stop_sell")
+        ]
+        assert w.trade(TUESDAY, "protect", "reconciliation").exit_code == 0
+
+
+def two_bought(w: World, *rules: FaultRule) -> dict[str, float]:
+    """ABC and DEF are bought at the open while the rules strike; seconds uncovered by ticker."""
+    w.report(MONDAY, ("ABC", 80.0, 50.0), ("DEF", 79.0, 50.0))
+    w.phase(MONDAY, "signals")
+    w.strike(*rules)
+    outcome = w.phase(MONDAY, "execution")
+    assert outcome.exit_code == 0, outcome.lines
+    for ticker in ("ABC", "DEF"):
+        assert 0 < w.held(ticker) == w.live_sells(ticker)
+    return seconds_uncovered(w)
+
+
+def test_legs_that_sleep_on_after_the_fill_are_replaced_by_stops_of_their_own(
+    tmp_path: Path,
+) -> None:
+    """Their cancel is refused, as Alpaca does with held legs; a stop beside them is taken."""
+    with world(tmp_path, MARKET) as w:
+        gaps = two_bought(w, FaultRule(FaultKind.STUCK_LEG, times=2))
+        assert all(4.0 <= gaps[ticker] <= 10.0 for ticker in ("ABC", "DEF"))  # a leg may wake
+
+
+def test_a_cancel_that_takes_its_time_delays_no_other_stop(tmp_path: Path) -> None:
+    """Both buys stop half-way. The cancel of ABC's rest is lost in the venue; DEF's is not."""
+    with world(tmp_path, MARKET) as w:
+        gaps = two_bought(
+            w,
+            FaultRule(FaultKind.PARTIAL_THEN_EXPIRY, times=2),
+            FaultRule(FaultKind.CANCEL_IGNORED, symbol="ABC"),
+        )
+        assert (w.held("ABC"), w.held("DEF")) == (100, 100)
+        assert gaps["DEF"] <= 10.0
+        assert gaps["ABC"] <= 10.0  # a cancel without effect is asked for again

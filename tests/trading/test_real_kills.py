@@ -18,8 +18,9 @@ from livekit.config import Profile
 from livekit.state import StateDB
 from tests.trading.crashing import TUESDAY, books, copy_profile, prepare, run_until_quiet
 
-KILLS = 6
-DAY_TAKES_S = 6.0
+KILLS = 10  # a seed
+SEEDS, MORE_SEEDS = range(5), range(5, 50)  # 50 kills in every check, 500 in all
+EARLIEST_S, LATEST_S = 0.9, 2.6  # a process that lives on takes about as long
 
 
 def parameter_file(profile: Profile, folder: Path) -> Path:
@@ -52,10 +53,23 @@ def start_day(params: Path, environment: dict[str, str]) -> subprocess.Popen[str
 
 @pytest.mark.slow
 @pytest.mark.ci
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_day_killed_again_and_again_ends_with_the_books_of_a_quiet_one(
     tmp_path: Path, seed: int
 ) -> None:
+    kill_a_day(tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_many_days_killed_again_and_again_end_with_the_books_of_a_quiet_one(
+    tmp_path: Path, seed: int
+) -> None:
+    kill_a_day(tmp_path, seed)
+
+
+def kill_a_day(tmp_path: Path, seed: int) -> None:
+    """Kill ten processes of a day at random instants, let the last one live, compare the books."""
     (tmp_path / "morning").mkdir()
     morning = prepare(tmp_path / "morning")
     quiet = copy_profile(morning, tmp_path / "quiet")
@@ -68,7 +82,7 @@ def test_a_day_killed_again_and_again_ends_with_the_books_of_a_quiet_one(
         environment = venue.environment()
         for _ in range(KILLS):
             child = start_day(params, environment)
-            time.sleep(chance.uniform(1.5, DAY_TAKES_S))
+            time.sleep(chance.uniform(EARLIEST_S, LATEST_S))
             child.send_signal(signal.SIGKILL)
             child.communicate()
             killed += child.returncode == -signal.SIGKILL

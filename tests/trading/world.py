@@ -19,6 +19,8 @@ import requests
 from requests.adapters import BaseAdapter
 
 from livekit.broker import AlpacaClient
+from livekit.broker.venue.clock import InProcessClock
+from livekit.broker.venue.faults import FaultRule
 from livekit.broker.venue.session import VenueHandle, in_process_venue
 from livekit.clock import sleep_until
 from livekit.config import LiveConfig, Profile
@@ -164,6 +166,12 @@ class World:
     def go_to(self, session: date, phase: str) -> None:
         """Move the venue's clock to the instant at which a phase becomes due."""
         sleep_until(self.desk.clock, due_instant(phase, session))
+
+    def strike(self, *rules: FaultRule) -> None:
+        """Let the venue go wrong by these rules, and these alone, from the next request on."""
+        clock = self.venue.clock
+        assert isinstance(clock, InProcessClock)
+        clock.app.control.inject(*rules)
 
     def approve(self, session: date, item: str, *, shares: int) -> None:
         """A person approves one item of the session's plan."""

@@ -40,16 +40,23 @@ def upgrade() -> None:
     _create_system_config()
     _create_run_log()
     _create_alerts()
+    _create_deliveries()
     _create_snapshots()
     _create_registrations()
+    _create_record_links()
+    _create_verdicts()
     dialect = op.get_context().dialect.name
     facts = "activity_id, client_order_id, ticker, side, quantity, price, filled_at"
     decided = (
         "approval_id, plan_id, plan_sha256, item, decision, max_quantity, who, reason, decided_at"
     )
+    linked = "session, previous, sha256, body, linked_at"
+    judged = "session, registration_sha256, state, sentence, body, decided_at"
     for statement in (
         *of.append_only("fills", facts, dialect),
         *of.append_only("approvals", decided, dialect),
+        *of.append_only("record_links", linked, dialect),
+        *of.append_only("verdicts", judged, dialect),
     ):
         op.execute(statement)
 
@@ -100,6 +107,7 @@ def _create_positions() -> None:
         of.words("pending_reason", null=True),
         of.session("pending_since", null=True),
         of.whole("sold_shares"),
+        of.whole("odd_shares_sold"),
         of.session("exit_date", null=True),
         of.money("exit_price", null=True),
         of.words("exit_reason", null=True),
@@ -111,6 +119,7 @@ def _create_positions() -> None:
         _check("target_shares", "target_shares > 0"),
         _check("actual_shares", "actual_shares >= 0"),
         _check("sold_shares", "sold_shares BETWEEN 0 AND actual_shares"),
+        _check("odd_shares_sold", "odd_shares_sold >= 0"),
         _check("split_factor", "split_factor > 0"),
         _check("pending", "(pending_reason IS NULL) = (pending_since IS NULL)"),
         _check("closed", "(status = 'closed') = (exit_date IS NOT NULL)"),
@@ -211,6 +220,7 @@ def _create_breaks() -> None:
         of.session(),
         of.words("kind"),
         of.words("ticker", null=True),
+        Column("subject", Text, nullable=False, server_default=text("''")),
         of.words("facts"),
         of.words("proposal"),
         of.words("detail"),
@@ -221,7 +231,8 @@ def _create_breaks() -> None:
         _check("status", "status IN ('open', 'resolved')"),
         _check("resolved", "(status = 'resolved') = (resolution IS NOT NULL)"),
     )
-    _one("breaks", ["kind", text("COALESCE(ticker, '')")], "status = 'open'", "uq_breaks_one_open")
+    named = ["kind", text("COALESCE(ticker, '')"), "subject"]
+    _one("breaks", named, "status = 'open'", "uq_breaks_one_open")
 
 
 def _create_equity() -> None:
@@ -424,6 +435,21 @@ def _create_alerts() -> None:
     )
 
 
+def _create_deliveries() -> None:
+    _table(
+        "deliveries",
+        of.key("delivery_id"),
+        of.whole("alert_id", ForeignKey("alerts.alert_id")),
+        of.words("target"),
+        of.whole("attempts"),
+        of.instant("due_at"),
+        of.instant("delivered_at", null=True),
+        of.words("trouble"),
+        UniqueConstraint("alert_id", "target"),
+        _check("attempts", "attempts >= 0"),
+    )
+
+
 def _create_snapshots() -> None:
     _table(
         "snapshots",
@@ -443,4 +469,31 @@ def _create_registrations() -> None:
         of.words("sha256"),
         of.words("body"),
         of.instant("registered_at"),
+    )
+
+
+def _create_record_links() -> None:
+    _table(
+        "record_links",
+        of.key("link_id"),
+        of.session(),
+        of.words("previous"),
+        of.words("sha256"),
+        of.words("body"),
+        of.instant("linked_at"),
+        UniqueConstraint("session"),
+    )
+
+
+def _create_verdicts() -> None:
+    _table(
+        "verdicts",
+        of.key("verdict_id"),
+        of.session(),
+        of.words("registration_sha256"),
+        of.words("state"),
+        of.words("sentence"),
+        of.words("body"),
+        of.instant("decided_at"),
+        _check("state", "state IN ('SWITCH', 'KEEP', 'CONTINUE', 'INVALID')"),
     )

@@ -1,128 +1,26 @@
-"""What must hold between our books and the broker's, as pure functions of values.
-
-Each check answers with the violations it found; an empty answer means that it holds. The same
-checks run at the end of production runs, in the doctor and in the tests. Numbers name the promise:
-
-    I01 single entry         I06 no fill lost        I10 no exposure without a stop rule
-    I02 intent before send   I07 never short         I14 approval
-    I03 nothing in limbo     I08 cover               I17 limits
-    I04 deterministic ids    I09 stop price          I26 money
-"""
+"""Invariants of orders, positions, cover and money, between our books and the broker's."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
-from livekit.config import LiveConfig
-from livekit.model import (
-    ENTRY,
-    STOP,
-    TERMINAL_STATUSES,
-    Fill,
-    Order,
-    Position,
-    VenueOrder,
-    VenuePosition,
-)
+from livekit.invariants.facts import LOCALLY_OVER, Facts, cover_gaps, sum_by_ticker
+from livekit.model import ENTRY, MANUAL, STOP, Order, VenueOrder
 
-__all__ = [
-    "CHECKS",
-    "ApprovedItem",
-    "BooksView",
-    "VenueView",
-    "Violation",
-    "broken_invariants",
-]
+__all__ = ["ORDER_CHECKS"]
 
 LIMBO = timedelta(minutes=10)
 EXPOSED_STATUSES = frozenset(
     {"new", "accepted", "pending_new", "partially_filled", "held", "pending_cancel",
      "pending_replace"}
 )  # fmt: skip
-LOCALLY_OVER = TERMINAL_STATUSES | {"refused", "denied"}
 CENT = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise."""
-
-    invariant: str
-    facts: str
-
-    def __str__(self) -> str:
-        return f"{self.invariant}: {self.facts}"
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovedItem:
-    """Shares of one ticker that an approval of one plan allows to buy."""
-
-    plan_id: int
-    ticker: str
-    max_shares: int
-
-
-@dataclass(frozen=True, slots=True)
-class BooksView:
-    """Our side: all order rows, fills and positions, and what was approved."""
-
-    orders: Sequence[Order]
-    fills: Sequence[Fill]
-    positions: Sequence[Position]
-    approved: Sequence[ApprovedItem]
-
-
-@dataclass(frozen=True, slots=True)
-class VenueView:
-    """The broker's side: orders laid flat (open ones at least), positions, and the clock."""
-
-    orders: Sequence[VenueOrder]
-    positions: Sequence[VenuePosition]
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    ours: BooksView
-    theirs: VenueView
-    config: LiveConfig
-    own_id: Callable[[str], tuple[str, str, str] | None]
-    due_stop: Callable[[Decimal], Decimal]
-
-    def open_positions(self) -> list[Position]:
-        return [item for item in self.ours.positions if item.status == "open"]
-
-    def held(self) -> dict[str, Decimal]:
-        return {item.ticker: item.quantity for item in self.theirs.positions}
-
-
-def broken_invariants(
-    ours: BooksView,
-    theirs: VenueView,
-    config: LiveConfig,
-    *,
-    own_id: Callable[[str], tuple[str, str, str] | None],
-    due_stop: Callable[[Decimal], Decimal],
-) -> tuple[Violation, ...]:
-    """Every violation of every check.
-
-    Args:
-        ours: Our books.
-        theirs: The broker's, read after the books were brought up to date.
-        config: Limits and tolerances.
-        own_id: Reads a client order id of ours as (ticker, intent, side); None for any other.
-        due_stop: The protective stop due from an entry price.
-    """
-    facts = _Facts(ours, theirs, config, own_id, due_stop)
-    return tuple(Violation(name, text) for name, check in CHECKS.items() for text in check(facts))
-
-
-def _single_entry(facts: _Facts) -> Iterable[str]:
+def _single_entry(facts: Facts) -> Iterable[str]:
     entries: dict[tuple[object, str], list[str]] = defaultdict(list)
     for order in facts.ours.orders:
         alive = order.status not in LOCALLY_OVER or order.filled_qty > 0
@@ -133,7 +31,7 @@ def _single_entry(facts: _Facts) -> Iterable[str]:
             yield f"{' and '.join(sorted(ids))} both live or filled"
 
 
-def _intent_before_send(facts: _Facts) -> Iterable[str]:
+def _intent_before_send(facts: Facts) -> Iterable[str]:
     rows = {order.alpaca_order_id: order for order in facts.ours.orders if order.alpaca_order_id}
     by_client_id = {order.client_order_id: order for order in facts.ours.orders}
     for shown in facts.theirs.orders:
@@ -154,7 +52,7 @@ def _differs(row: Order, shown: VenueOrder) -> bool:
     )
 
 
-def _nothing_in_limbo(facts: _Facts) -> Iterable[str]:
+def _nothing_in_limbo(facts: Facts) -> Iterable[str]:
     for order in facts.ours.orders:
         open_intent = order.alpaca_order_id is None and order.status not in LOCALLY_OVER
         old = order.created_at is not None and facts.theirs.now - order.created_at > LIMBO
@@ -162,15 +60,28 @@ def _nothing_in_limbo(facts: _Facts) -> Iterable[str]:
             yield f"{order.client_order_id} is {order.status} since {order.created_at}"
 
 
-def _deterministic_ids(facts: _Facts) -> Iterable[str]:
+def _deterministic_ids(facts: Facts) -> Iterable[str]:
     for order in facts.ours.orders:
-        if order.parent_client_order_id is not None:
+        if order.parent_client_order_id is not None or order.reason == MANUAL:
             continue
         if facts.own_id(order.client_order_id) != (order.ticker, order.intent, order.side):
             yield f"{order.client_order_id} does not name {order.intent} {order.ticker}"
 
 
-def _no_fill_lost(facts: _Facts) -> Iterable[str]:
+def _life_cycle(facts: Facts) -> Iterable[str]:
+    rows = {order.alpaca_order_id: order for order in facts.ours.orders if order.alpaca_order_id}
+    for shown in facts.theirs.orders:
+        row = rows.get(shown.order_id)
+        if row is None:
+            continue
+        if row.status in LOCALLY_OVER and not shown.is_terminal:
+            yield f"{row.client_order_id} is {row.status} here and {shown.status} at the venue"
+        if shown.filled_quantity < row.filled_qty:
+            there = shown.filled_quantity
+            yield f"{row.client_order_id}: {row.filled_qty} filled here, {there} there"
+
+
+def _no_fill_lost(facts: Facts) -> Iterable[str]:
     by_position: dict[int | None, int] = defaultdict(int)
     for fill in facts.ours.fills:
         if fill.position_id is None:
@@ -178,6 +89,7 @@ def _no_fill_lost(facts: _Facts) -> Iterable[str]:
         by_position[fill.position_id] += fill.quantity if fill.side == "buy" else -fill.quantity
     for position in facts.ours.positions:
         filled = by_position[position.position_id]
+        filled -= facts.ours.written_off.get(position.position_id or 0, 0)
         whole = position.split_factor == 1.0
         wanted = position.shares_now if position.status == "open" else 0
         if whole and filled != wanted:
@@ -191,11 +103,11 @@ def _no_fill_lost(facts: _Facts) -> Iterable[str]:
             yield f"{ticker}: we hold {count}, the broker shows {shown}"
 
 
-def _never_short(facts: _Facts) -> Iterable[str]:
+def _never_short(facts: Facts) -> Iterable[str]:
     for ticker, shares in facts.held().items():
         if shares < 0:
             yield f"{ticker} is short {shares}"
-    selling = _sum_by_ticker(
+    selling = sum_by_ticker(
         (order.ticker, order.remaining)
         for order in facts.theirs.orders
         if order.side == "sell" and order.status in EXPOSED_STATUSES and not _sleeps(order, facts)
@@ -205,26 +117,19 @@ def _never_short(facts: _Facts) -> Iterable[str]:
             yield f"{ticker}: sells of {shares} shares rest on {facts.held().get(ticker, 0)} held"
 
 
-def _sleeps(order: VenueOrder, facts: _Facts) -> bool:
+def _sleeps(order: VenueOrder, facts: Facts) -> bool:
     """A leg that waits for its entry sells nothing yet."""
     return order.status == "held" and any(
         leg.order_id == order.order_id for parent in facts.theirs.orders for leg in parent.legs
     )
 
 
-def _cover(facts: _Facts) -> Iterable[str]:
-    live = _sum_by_ticker(
-        (order.ticker, order.remaining) for order in facts.theirs.orders if order.is_live_cover
-    )
-    for position in facts.open_positions():
-        held = facts.held().get(position.ticker, Decimal(0))
-        needed = min(Decimal(position.shares_now), max(held, Decimal(0)))
-        if live.get(position.ticker, Decimal(0)) < needed:
-            covered = live.get(position.ticker, Decimal(0))
-            yield f"{position.ticker}: {covered} of {needed} shares are covered"
+def _cover(facts: Facts) -> Iterable[str]:
+    for position, covered, needed in cover_gaps(facts):
+        yield f"{position.ticker}: {covered} of {needed} shares are covered"
 
 
-def _stop_price(facts: _Facts) -> Iterable[str]:
+def _stop_price(facts: Facts) -> Iterable[str]:
     due = {item.ticker: item for item in facts.open_positions()}
     tolerance = Decimal(str(facts.config.stop_anchor_tolerance_pct)) / 100
     for position in due.values():
@@ -241,7 +146,7 @@ def _stop_price(facts: _Facts) -> Iterable[str]:
             yield f"{order.ticker}: its stop dies with the session ({order.time_in_force})"
 
 
-def _stop_rule(facts: _Facts) -> Iterable[str]:
+def _stop_rule(facts: Facts) -> Iterable[str]:
     stops = {order.parent_client_order_id for order in facts.ours.orders if order.intent == STOP}
     for order in facts.ours.orders:
         if order.intent != ENTRY or order.alpaca_order_id is None:
@@ -251,7 +156,7 @@ def _stop_rule(facts: _Facts) -> Iterable[str]:
             yield f"{order.client_order_id} was sent without a stop rule"
 
 
-def _approval(facts: _Facts) -> Iterable[str]:
+def _approval(facts: Facts) -> Iterable[str]:
     allowed = {(item.plan_id, item.ticker): item.max_shares for item in facts.ours.approved}
     for order in facts.ours.orders:
         if order.intent != ENTRY or order.filled_qty == 0 or order.plan_id is None:
@@ -261,7 +166,7 @@ def _approval(facts: _Facts) -> Iterable[str]:
             yield f"{order.client_order_id}: {order.filled_qty} bought, {limit} approved"
 
 
-def _limits(facts: _Facts) -> Iterable[str]:
+def _limits(facts: Facts) -> Iterable[str]:
     taken = {item.ticker for item in facts.open_positions()}
     taken |= {
         order.ticker
@@ -279,7 +184,7 @@ def _limits(facts: _Facts) -> Iterable[str]:
             yield f"{position.ticker}: {position.invested} USD invested, at most {bound}"
 
 
-def _money(facts: _Facts) -> Iterable[str]:
+def _money(facts: Facts) -> Iterable[str]:
     flows: dict[int | None, Decimal] = defaultdict(Decimal)
     for fill in facts.ours.fills:
         flows[fill.position_id] += fill.quantity * fill.price * (1 if fill.side == "sell" else -1)
@@ -291,18 +196,12 @@ def _money(facts: _Facts) -> Iterable[str]:
             yield f"{position.ticker}: fills earned {earned:.2f} USD, the book says {position.pnl}"
 
 
-def _sum_by_ticker(pairs: Iterable[tuple[str, Decimal]]) -> Mapping[str, Decimal]:
-    total: dict[str, Decimal] = defaultdict(Decimal)
-    for ticker, quantity in pairs:
-        total[ticker] += quantity
-    return total
-
-
-CHECKS: Mapping[str, Callable[[_Facts], Iterable[str]]] = {
+ORDER_CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
     "I01 single entry": _single_entry,
     "I02 intent before send": _intent_before_send,
     "I03 nothing in limbo": _nothing_in_limbo,
     "I04 deterministic ids": _deterministic_ids,
+    "I05 monotone life cycle": _life_cycle,
     "I06 no fill lost": _no_fill_lost,
     "I07 never short": _never_short,
     "I08 cover": _cover,

@@ -1,0 +1,112 @@
+"""The fault matrix, rows 66 to 69: proxies, hosts, silence and endless answers."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from livekit.broker import AlpacaClient
+from livekit.broker.transport import HardenedAdapter, UnusableAnswer
+from livekit.clock import SystemClock
+from livekit.errors import HostRefused, VenueUnavailable
+
+
+def test_row_66_proxies_and_netrc_of_the_environment_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with answering(b'{"status": "ACTIVE"}') as (url, seen):
+        client = AlpacaClient("SIM1", "secret", url, clock=SystemClock())
+        with pytest.raises(VenueUnavailable):
+            client.get_account()  # the answer is no account, but it came from the venue itself
+        client.close()
+    assert seen
+    assert b"authorization" not in seen[0].lower()
+
+
+def test_row_67_a_host_without_tls_or_another_host_is_refused() -> None:
+    for url in (
+        "http://paper-api.alpaca.markets",
+        "https://api.alpaca.markets",
+        "https://paper-api.alpaca.markets.evil.example",
+        "https://paper-api.alpaca.markets:8443",
+        "https://user@paper-api.alpaca.markets",
+    ):
+        with pytest.raises(HostRefused):
+            AlpacaClient("PK1", "secret", url, clock=SystemClock())
+
+
+@contextmanager
+def answering(body: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
+    """A socket that takes connections and answers with ``body``, or never (None)."""
+    seen: list[bytes] = []
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5.0)
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                seen.append(connection.recv(65536))
+                if body is None:
+                    done.wait(3.0)
+                    continue
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                connection.sendall(head + body)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
+    finally:
+        done.set()
+        server.close()
+        thread.join(2.0)
+
+
+class Impatient:
+    """A clock on which waiting costs nothing."""
+
+    def now(self) -> object:
+        return SystemClock().now()
+
+    def sleep(self, seconds: float) -> None:
+        del seconds
+
+
+def test_row_68_a_venue_that_never_answers_is_given_up() -> None:
+    with answering(None) as (url, _):
+        client = AlpacaClient(
+            "SIM1",
+            "secret",
+            url,
+            clock=Impatient(),
+            read_timeout_s=0.05,  # type: ignore[arg-type]
+        )
+        with pytest.raises(VenueUnavailable):
+            client.get_account()
+        client.close()
+
+
+def test_row_69_an_answer_that_drips_or_never_ends_is_capped() -> None:
+    """A stopwatch that jumps a minute with each look stands for a byte a second."""
+    minutes = iter(range(0, 10_000, 61))
+    with answering(b" " * 100) as (url, _):
+        adapter = HardenedAdapter(url, data=False, stopwatch_s=lambda: float(next(minutes)))
+        session = requests.Session()
+        session.mount("http://", adapter)
+        with pytest.raises(UnusableAnswer, match="took over"):
+            session.get(f"{url}/v2/account")
+        session.close()

@@ -1,0 +1,244 @@
+"""The fault matrix, rows 41 to 53: locks, approvals, the kill switch, the database."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from livekit.broker.venue.faults import FaultKind, FaultRule
+from livekit.errors import LivekitError, LockHeld, StateUnusable
+from livekit.state import StateDB
+from livekit.trading.executor import execute_plan
+from livekit.trading.lease import TOKEN, take_lease
+from livekit.trading.opening import sole_writer
+from livekit.trading.phases import current_plan
+from livekit.workbench.daily import perform_recorded
+from tests.trading.crashing import desk_of
+from tests.trading.faults import MONDAY, healed, inject, longest_uncovered_s, planned
+from tests.trading.world import Lossy, World, world
+
+ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
+
+
+def raw(w: World, statement: str) -> None:
+    with closing(sqlite3.connect(w.profile.state_db)) as connection, connection:
+        connection.execute(statement)
+
+
+def refused_everywhere(path: Path, why: str) -> None:
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(StateUnusable, match=why):
+        StateDB(path)
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_row_41_of_two_executors_the_second_sends_no_request(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        sent = len(w.wire.sent)
+        with sole_writer(w.profile), pytest.raises(LockHeld, match=r"writer\.lock"):
+            perform_recorded(w.desk, "execution", MONDAY)
+        assert len(w.wire.sent) == sent
+        assert w.db.get_orders() == []
+        healed(w, MONDAY)
+        assert len(w.bought("ABC")) == 1
+
+
+def test_row_42_a_dead_holders_lock_is_free_and_the_token_goes_on(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        before = int(w.db.get_config(TOKEN) or 0)
+        lock = w.profile.home / "writer.lock"
+        lock.write_text("4711")  # left behind by a process that is gone
+        assert w.phase(MONDAY, "execution").exit_code == 0
+        assert int(w.db.get_config(TOKEN) or 0) > before
+
+
+def test_row_43_a_process_that_slept_through_a_take_over_sends_nothing(tmp_path: Path) -> None:
+    """The other run begins while the entry's look-up is under way: the POST is not sent."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        paused = take_lease(w.desk)
+        taken: list[str] = []
+
+        def another_run_begins(method: str, path: str) -> None:
+            if "by_client_order_id" in path and not taken:
+                taken.append(path)
+                take_lease(w.desk)
+
+        w.wire.rule = another_run_begins
+        with pytest.raises(LockHeld):
+            execute_plan(paused, current_plan(paused, MONDAY))
+        assert taken
+        assert w.wire.posts() == []
+
+
+def test_row_44_two_clicks_on_approve_are_one_order(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}, approval="required") as w:
+        planned(w, MONDAY, ABC)
+        for _ in range(2):
+            w.approve(MONDAY, "entry:ABC", shares=200)
+        assert w.phase(MONDAY, "execution").exit_code == 0
+        plan = w.phase_plan(MONDAY)
+        assert len(w.db.get_approvals(plan.sha256)) == 1
+        assert len(w.bought("ABC")) == 1
+
+
+def test_row_45_the_switch_between_two_entries_holds_the_second(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        planned(w, MONDAY, ABC, DEF)
+
+        def switch_on_at_the_first_buy(method: str, path: str) -> None:
+            if method == "POST":
+                w.db.set_kill_switch(True, reason="drill", who="test", at=w.desk.clock.now())
+
+        w.wire.rule = switch_on_at_the_first_buy
+        w.phase(MONDAY, "execution")
+        assert (w.held("ABC"), w.held("DEF")) == (200, 0)
+        assert w.db.get_orders(ticker="DEF", intent="entry") == []
+
+
+def test_row_46_the_switch_while_an_entry_fills_still_gets_its_stop(tmp_path: Path) -> None:
+    """The leg stays asleep, so a stop has to be placed: with the switch on."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        inject(w, FaultRule(FaultKind.STUCK_LEG))
+
+        def switch_on(method: str, path: str) -> None:
+            if method == "POST" and not w.db.is_kill_switch_on():
+                w.db.set_kill_switch(True, reason="drill", who="test", at=w.desk.clock.now())
+
+        w.wire.rule = switch_on
+        w.phase(MONDAY, "execution")
+        assert w.held("ABC") == w.live_sells("ABC") == 200
+        assert longest_uncovered_s(w) <= 10.0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM system_config WHERE key = 'kill_switch'",
+        "UPDATE system_config SET value = 'TRUE' WHERE key = 'kill_switch'",
+        "UPDATE system_config SET value = '0' WHERE key = 'kill_switch'",
+        "DROP TABLE system_config",
+    ],
+    ids=["missing", "TRUE", "0", "unreadable"],
+)
+def test_row_47_a_switch_that_cannot_be_read_counts_as_on(tmp_path: Path, statement: str) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        raw(w, statement)
+        assert w.db.is_kill_switch_on()
+        with pytest.raises(LivekitError):
+            execute_plan(w.desk, current_plan(w.desk, MONDAY))
+        assert w.bought("ABC") == []
+
+
+def test_row_48_a_database_that_stays_busy_sends_nothing(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        plan = current_plan(w.desk, MONDAY)
+        w.db._connection.exec_driver_sql("PRAGMA busy_timeout = 20")
+        w.db._connection.rollback()
+        with closing(sqlite3.connect(w.profile.state_db, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LockHeld):
+                execute_plan(w.desk, plan)
+            other.execute("ROLLBACK")
+        assert w.wire.posts() == []
+        healed(w, MONDAY)
+        assert len(w.bought("ABC")) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_row_49_a_full_disk_sends_nothing_or_leaves_an_order_that_is_adopted(
+    tmp_path: Path, when: str
+) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        if when == "before":
+            w.db._connection.exec_driver_sql("PRAGMA query_only = ON")
+            w.db._connection.rollback()
+        else:
+
+            def no_more_writing(method: str, path: str) -> None:
+                if method == "POST":
+                    w.db._connection.exec_driver_sql("PRAGMA query_only = ON")
+
+            w.wire.rule = no_more_writing
+        with pytest.raises(LivekitError):
+            execute_plan(w.desk, current_plan(w.desk, MONDAY))
+        assert len(w.wire.posts()) == (0 if when == "before" else 1)
+        w.db._connection.exec_driver_sql("PRAGMA query_only = OFF")
+        w.db._connection.rollback()
+        healed(w, MONDAY)
+        assert len(w.bought("ABC")) == 1
+        assert w.held("ABC") == w.live_sells("ABC") == 200
+
+
+def test_row_49_the_database_says_so_when_the_disk_is_full(tmp_path: Path) -> None:
+    """No page more than there are: the database's own error for a full disk."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        connection = w.db._connection
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        connection.rollback()
+        with pytest.raises(LivekitError, match="full"):
+            w.db.add_alert("drill", "x" * 100_000, at=w.desk.clock.now())
+        assert w.db.soundness() == "ok"
+        assert w.db.get_alerts() == []
+
+
+def test_row_50_a_file_that_cannot_be_written_fails_closed(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        plan = current_plan(w.desk, MONDAY)
+        copy = tmp_path / "copy" / "state.db"
+        copy.parent.mkdir()
+        w.db._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        w.db._connection.rollback()
+        shutil.copyfile(w.profile.state_db, copy)
+        with StateDB(copy) as db:
+            db._connection.exec_driver_sql("PRAGMA query_only = ON")
+            db._connection.rollback()
+            desk = desk_of(w.profile, w.venue, db, Lossy(w.wire.inner))
+            with pytest.raises(LivekitError):
+                execute_plan(desk, plan)
+        assert w.bought("ABC") == []
+
+
+def test_row_51_a_database_that_is_not_there_is_never_made_on_the_way(tmp_path: Path) -> None:
+    refused_everywhere(tmp_path / "state.db", "does not exist")
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    refused_everywhere(empty, "is empty")
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute("CREATE TABLE t (a)")
+    refused_everywhere(other, "is not a state database")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["empty.db", "other.db"]
+
+
+def test_row_52_a_damaged_file_is_refused_and_the_venue_left_alone(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        w.db._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        w.db._connection.rollback()
+        whole = w.profile.state_db.read_bytes()
+    damaged = tmp_path / "damaged.db"
+    page = bytearray(whole)
+    page[4096 * 5 : 4096 * 6] = b"\xa5" * 4096
+    damaged.write_bytes(page)
+    refused_everywhere(damaged, "damaged|malformed|not an SQLite")
+    cut = tmp_path / "cut.db"
+    cut.write_bytes(whole[: len(whole) // 2])
+    refused_everywhere(cut, "damaged|malformed|not an SQLite")
+
+
+@pytest.mark.parametrize("version", ["livekit_0000", "livekit_9999"])
+def test_row_53_a_database_of_another_version_is_refused(tmp_path: Path, version: str) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        raw(w, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608
+    refused_everywhere(w.profile.state_db, f"has schema {version}")

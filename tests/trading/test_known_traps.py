@@ -1,0 +1,367 @@
+"""Failures that naive implementations of this program have, each by its number.
+
+`PROVEN_BY` names the test of each trap; those without a better home are in this file.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from livekit.config import LiveConfig
+from livekit.model import Candidate, ClosedTrade, PlannedOrder, Position, VenuePosition
+from livekit.sessions import session_of
+from livekit.trading.executor import execute_plan
+from livekit.trading.gates import EntryFacts, entry_refusal
+from livekit.trading.phases import current_plan
+from livekit.trading.reconciliation import BookView, VenueView, compare_books, reconcile
+from tests.trading.faults import (
+    MONDAY,
+    TUESDAY,
+    WEDNESDAY,
+    dies,
+    edited,
+    healed,
+    holding,
+    longest_uncovered_s,
+    planned,
+    posts,
+)
+from tests.trading.world import world
+
+TESTS = Path(__file__).parents[1]
+ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
+
+HERE = "trading/test_known_traps.py"
+CRASHES = "trading/test_fault_matrix_crashes.py"
+ORDERS = "trading/test_fault_matrix_orders.py"
+STATE = "trading/test_fault_matrix_state.py"
+WORLD = "trading/test_fault_matrix_world.py"
+DAY, GUARDS = "trading/test_day.py", "trading/test_guards.py"
+LEDGER = "trading/test_break_ledger.py"
+RULES, SESSIONS = "strategy/test_price_rules.py", "strategy/test_session_decisions.py"
+WEEKS, WALLS = "strategy/test_trailing_weeks.py", "broker/client/test_walls.py"
+
+PROVEN_BY = {
+    "T01": f"{WEEKS}::test_a_dip_on_a_tuesday_is_no_decision",
+    "T02": "trading/test_trailing_stop_checker.py::"
+    "test_the_answer_does_not_depend_on_the_hour_of_the_run",
+    "T03": f"{WORLD}::test_row_59_a_week_without_prices_is_put_off_flagged_and_made_up",
+    "T04": f"{HERE}::test_t04_a_second_run_of_the_day_does_not_take_the_next_batch",
+    "T05": f"{SESSIONS}::test_the_daily_limit_counts_entries_and_rotations",
+    "T06": f"{HERE}::test_t06_a_rotated_shadow_position_leaves_at_the_open_less_slippage",
+    "T07": f"{HERE}::test_t07_the_protective_stop_holds_in_the_shadow_book_too",
+    "T08": f"{HERE}::test_t08_entry_prices_are_fills_and_opens_never_size_over_shares",
+    "T09": f"{HERE}::test_t09_a_split_is_no_loss_in_any_book",
+    "T10": f"{RULES}::test_the_weakest_is_the_largest_loser_in_dollars",
+    "T11": f"{DAY}::test_both_twins_and_the_broker_agree_to_the_cent_while_their_rules_do",
+    "T12": f"{HERE}::test_t12_an_adopted_position_keeps_its_score",
+    "T13": f"{GUARDS}::test_bracket_fallback",
+    "T14": f"{GUARDS}::test_dry_run",
+    "T15": "trading/test_lost_answers.py::"
+    "test_a_venue_that_is_down_ends_the_phase_with_one_line_and_nothing_sent",
+    "T16": f"{CRASHES}::test_row_09_a_signal_file_that_was_cut_off_is_refused_and_written_anew",
+    "T17": f"{CRASHES}::test_row_02_killed_after_the_entry_was_taken",
+    "T18": f"{CRASHES}::test_row_04_killed_between_a_fill_and_its_stop",
+    "T19": f"{CRASHES}::test_row_06_killed_between_the_cancel_of_the_stop_and_the_sale",
+    "T20": f"{CRASHES}::test_row_07_killed_after_the_sale_was_taken_books_the_true_fill",
+    "T21": f"{CRASHES}::test_row_05_killed_after_the_stop_was_taken",
+    "T22": f"{STATE}::test_row_49_a_full_disk_sends_nothing_or_leaves_an_order_that_is_adopted",
+    "T23": f"{DAY}::test_a_run_that_a_crash_left_open_is_a_failed_one_at_the_next_start",
+    "T24": f"{ORDERS}::test_row_35_the_venue_refuses_a_bracket_without_a_target_and_our_stop_lasts",
+    "T25": f"{GUARDS}::test_bracket_order_preferred",
+    "T26": f"{ORDERS}::test_row_32_a_stop_that_died_overnight_is_placed_again_at_the_next_run",
+    "T27": f"{WORLD}::test_row_58_a_halted_ticker_never_delays_the_stop_of_another",
+    "T28": f"{HERE}::test_t28_the_executor_watches_through_the_open",
+    "T29": f"{ORDERS}::test_row_29_a_buy_that_ended_in_part_is_a_position_of_that_part",
+    "T30": f"{ORDERS}::test_row_28_a_buy_that_filled_in_part_is_covered_within_ten_seconds",
+    "T31": f"{ORDERS}::test_row_20_a_sale_refused_because_shares_are_held_restores_the_stop",
+    "T32": f"{ORDERS}::test_row_27_of_a_stop_that_filled_in_part_only_the_rest_is_sold",
+    "T33": f"{ORDERS}::test_row_30_an_exit_that_filled_in_part_leaves_the_rest_covered",
+    "T34": f"{CRASHES}::test_row_13_a_request_whose_answer_is_lost_is_adopted",
+    "T35": f"{HERE}::test_t35_a_sale_queued_before_the_open_is_watched_and_booked_as_ours",
+    "T36": f"{HERE}::test_t36_an_order_of_another_day_that_filled_unseen_is_found_and_covered",
+    "T37": f"{HERE}::test_t37_an_entry_without_a_stop_price_is_never_sent",
+    "T38": f"{HERE}::test_t38_a_count_written_with_decimals_is_that_count",
+    "T39": f"{ORDERS}::test_row_40_a_fraction_of_a_share_is_a_break_with_a_proposal_and_no_crash",
+    "T40": f"{HERE}::test_t40_two_lots_of_a_ticker_are_added_up",
+    "T41": f"{HERE}::test_t41_a_manual_sale_in_two_parts_is_booked_at_both_prices",
+    "T42": f"{DAY}::test_a_stop_reached_on_the_entry_session_sells_at_the_stop_less_slippage",
+    "T43": f"{GUARDS}::test_recount_positions",
+    "T44": f"{HERE}::test_t44_a_recovered_entry_brings_its_stop_along",
+    "T45": f"{DAY}::test_a_split_doubles_the_shares_and_halves_the_stop",
+    "T46": f"{HERE}::test_t46_the_switch_set_for_one_ticker_blocks_no_stop_of_another",
+    "T47": f"{STATE}::test_row_45_the_switch_between_two_entries_holds_the_second",
+    "T48": f"{STATE}::test_row_47_a_switch_that_cannot_be_read_counts_as_on",
+    "T49": f"{WORLD}::test_row_74_an_alert_that_cannot_be_delivered_stays_in_the_outbox",
+    "T50": "trading/test_insistent_cover.py::"
+    "test_cover_that_cannot_be_had_for_a_minute_switches_the_kill_switch_on_and_exits_7",
+    "T51": f"{WORLD}::test_row_54_without_the_venues_clock_nothing_is_bought_and_all_is_covered",
+    "T52": f"{HERE}::test_t52_a_holidays_order_has_the_id_of_the_session_after_it",
+    "T53": f"{WORLD}::test_row_63_the_same_signals_under_another_date_are_refused",
+    "T54": f"{WORLD}::test_row_62_yesterdays_plan_and_an_edited_one_are_refused",
+    "T55": f"{WORLD}::test_row_64_a_plan_beyond_its_bounds_is_refused_though_it_is_stored",
+    "T56": f"{WALLS}::test_non_paper_url_rejected",
+    "T57": f"{STATE}::test_row_41_of_two_executors_the_second_sends_no_request",
+    "T58": f"{WORLD}::test_row_75_a_machine_that_slept_over_the_cut_off_buys_no_more",
+    "T59": f"{HERE}::test_t59_orders_of_the_day_are_counted_from_rows_and_venue_together",
+    "T60": f"{STATE}::test_row_51_a_database_that_is_not_there_is_never_made_on_the_way",
+    "T61": f"{WALLS}::test_a_redirect_is_not_followed_and_the_keys_stay_here",
+    "T62": f"{CRASHES}::test_row_16_an_html_page_instead_of_an_answer_is_met_calmly",
+}
+
+
+def test_every_trap_has_a_test_that_exists() -> None:
+    assert sorted(PROVEN_BY) == [f"T{number:02d}" for number in range(1, 63)]
+    for trap, named in PROVEN_BY.items():
+        path, name = named.split("::")
+        text = (TESTS / path).read_text(encoding="utf-8")
+        assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"{trap}: {named}"
+
+
+# --------------------------------------------------------------------------- the books of two days
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What the shadow's book holds after two days of rotation, a stop and a split."""
+
+    trades: dict[str, ClosedTrade]
+    prices: dict[str, float]
+    broker: dict[str, Position]
+    unrealised: dict[str, Decimal]
+
+
+@pytest.fixture(scope="module")
+def shadow(tmp_path_factory: pytest.TempPathFactory) -> Shadow:
+    """Monday: AAA, BBB and SSS bought at 50 after a report at 49.50. Tuesday: CCC rotates in.
+
+    BBB closes Monday at 47 and leaves on Tuesday; AAA is stopped out on Tuesday at 45; SSS splits.
+    """
+    folder = tmp_path_factory.mktemp("shadow")
+    bars = {
+        ("BBB", MONDAY): (50.0, 50.0, 47.0, 47.0),
+        ("AAA", TUESDAY): (50.0, 50.0, 44.0, 46.0),
+        ("SSS", TUESDAY): (25.0, 25.0, 25.0, 25.0),
+    }
+    prices = dict.fromkeys(["AAA", "BBB", "CCC", "SSS"], 50.0)
+    with world(folder, prices, bars, splits={("SSS", TUESDAY): 2.0}, max_positions=3) as w:
+        w.report(MONDAY, ("AAA", 80.0, 49.5), ("BBB", 60.0, 49.5), ("SSS", 70.0, 49.5))
+        w.trade(MONDAY)
+        w.report(TUESDAY, ("CCC", 75.0, 50.0))
+        w.trade(TUESDAY)
+        held = w.db.get_shadow_positions("nwl_p4", status=None)
+        return Shadow(
+            trades={item.trade.ticker: item.trade for item in held if item.trade is not None},
+            prices={item.holding.ticker: item.holding.entry_price for item in held},
+            broker={item.ticker: item for item in w.db.get_positions()},
+            unrealised={
+                name: w.db.get_equity(name)[-1].unrealised for name in ("broker", "nwl_p4")
+            },
+        )
+
+
+def test_t06_a_rotated_shadow_position_leaves_at_the_open_less_slippage(shadow: Shadow) -> None:
+    """BBB opens Tuesday at 47: 47 × 0.995 = 46.765, never its own entry price."""
+    assert shadow.trades["BBB"].exit_price == 46.765
+    assert shadow.trades["BBB"].exit_reason == "rotated_out"
+    assert shadow.broker["BBB"].exit_price == Decimal("46.765")
+
+
+def test_t07_the_protective_stop_holds_in_the_shadow_book_too(shadow: Shadow) -> None:
+    """Stop at 50 less 10 % = 45, sold at 45 × 0.995 = 44.775."""
+    assert shadow.trades["AAA"].exit_reason == "protective_stop"
+    assert shadow.trades["AAA"].exit_price == 44.775
+
+
+def test_t08_entry_prices_are_fills_and_opens_never_size_over_shares(shadow: Shadow) -> None:
+    """10,000 USD over 202 shares would be 49.50; the open was 50."""
+    assert set(shadow.prices.values()) == {50.0}
+    assert {item.entry_price for item in shadow.broker.values()} == {Decimal(50)}
+
+
+def test_t09_a_split_is_no_loss_in_any_book(shadow: Shadow) -> None:
+    assert shadow.broker["SSS"].status == "open"
+    assert "SSS" not in shadow.trades
+    assert shadow.unrealised == {"broker": Decimal(0), "nwl_p4": Decimal(0)}
+
+
+# ------------------------------------------------------------------------------- orders of the day
+
+
+def test_t04_a_second_run_of_the_day_does_not_take_the_next_batch(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}, daily_entry_limit=1) as w:
+        planned(w, MONDAY, ABC, DEF)
+        execute_plan(w.desk, current_plan(w.desk, MONDAY))
+        execute_plan(w.desk, current_plan(w.desk, MONDAY))
+        w.trade(MONDAY)
+        assert (len(w.bought("ABC")), len(w.bought("DEF"))) == (1, 0)
+
+
+def test_t12_an_adopted_position_keeps_its_score(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        dies(w, MONDAY, "execution", posts("buy"), "die after")
+        healed(w, MONDAY)
+        (position,) = w.db.get_open_positions()
+        assert (position.candidate.score, position.candidate.grade) == (80.0, "B")
+
+
+def test_t28_the_executor_watches_through_the_open(tmp_path: Path) -> None:
+    """Started a quarter of an hour before it, the run ends after the fill, with its stop live."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        w.phase(MONDAY, "execution")
+        (fill,) = w.db.get_fills()
+        assert w.desk.clock.now() >= fill.at
+        assert w.live_sells("ABC") == 200
+        assert longest_uncovered_s(w) <= 10.0
+
+
+def test_t35_a_sale_queued_before_the_open_is_watched_and_booked_as_ours(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        position = holding(w)
+        w.db.update_position(
+            int(position.position_id or 0), pending_reason="trend_break", pending_since=MONDAY
+        )
+        w.trade(TUESDAY)
+        (closed,) = w.db.get_positions()
+        assert (closed.exit_reason, closed.exit_date) == ("trend_break", TUESDAY)
+        assert w.db.get_breaks("manual_sale") == []
+
+
+def test_t36_an_order_of_another_day_that_filled_unseen_is_found_and_covered(
+    tmp_path: Path,
+) -> None:
+    """The run dies after the order was taken and nobody runs again before Tuesday."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        dies(w, MONDAY, "execution", posts("buy"), "die after")
+        assert w.trade(TUESDAY).exit_code == 0
+        (position,) = w.db.get_open_positions()
+        assert (position.entry_date, position.actual_shares) == (MONDAY, 200)
+        assert w.held("ABC") == w.live_sells("ABC") == 200
+
+
+def test_t37_an_entry_without_a_stop_price_is_never_sent() -> None:
+    at = datetime.fromisoformat("2020-01-06T14:31:00+00:00")
+    facts = EntryFacts(
+        now=at,
+        cutoff=at.replace(minute=35),
+        clock_trusted=True,
+        kill_switch_on=False,
+        approved_shares=200,
+        held=frozenset(),
+        room=3,
+        trade_orders_today=0,
+        buying_power=Decimal(100_000),
+        price=Decimal(50),
+    )
+    order = PlannedOrder("ABC", "entry", "buy", 200, "entry", Decimal(50), Decimal(45))
+    assert entry_refusal(order, facts, LiveConfig()) is None
+    refusal = entry_refusal(replace(order, stop_price=None), facts, LiveConfig())
+    assert refusal is not None
+    assert refusal.gate == "no_stop_rule"
+
+
+def test_t38_a_count_written_with_decimals_is_that_count(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        holding(w)
+        w.go_to(TUESDAY, "signals")
+        desk = edited(w, "/v2/positions", lambda rows: [row | {"qty": "200.0"} for row in rows])
+        assert reconcile(desk, TUESDAY) == ()
+
+
+def lot(shares: int) -> Position:
+    return Position(
+        ticker="ABC",
+        entry_date=MONDAY,
+        entry_price=Decimal(50),
+        target_shares=shares,
+        actual_shares=shares,
+        invested=Decimal(50) * shares,
+        stop_price=Decimal(45),
+        stop_order_id=None,
+        candidate=Candidate("ABC", MONDAY, "B", 80.0),
+    )
+
+
+def test_t40_two_lots_of_a_ticker_are_added_up() -> None:
+    """10 and 5 of ours against 5 at the broker differ; against 15 they agree."""
+    ours = BookView([lot(10), lot(5)], [], [], Decimal(0), {})
+    for shown, breaks in ((5, 1), (15, 0)):
+        held = [VenuePosition("ABC", Decimal(shown), Decimal(shown), Decimal(50), None)]
+        theirs = VenueView(held, [], Decimal(0), [])
+        found = [item for item in compare_books(ours, theirs) if item.kind == "position"]
+        assert len(found) == breaks, shown
+
+
+def test_t41_a_manual_sale_in_two_parts_is_booked_at_both_prices(tmp_path: Path) -> None:
+    """100 at Tuesday's 48, 100 at Wednesday's 42, each less 0.5 %: 4,776 + 4,179 of 10,000."""
+    bars = {
+        ("ABC", TUESDAY): (48.0, 48.0, 48.0, 48.0),
+        ("ABC", WEDNESDAY): (46.0, 46.0, 46.0, 46.0),
+    }
+    with world(tmp_path, {"ABC": 50.0}, bars) as w:
+        position = holding(w)
+        for number, session in enumerate((TUESDAY, WEDNESDAY)):
+            w.go_to(session, "protect")
+            stop = w.db.get_position(int(position.position_id or 0))
+            assert stop is not None
+            w.desk.client.cancel_order(str(stop.stop_order_id))
+            w.desk.clock.sleep(1.0)
+            w.desk.client.place_order("ABC", 100, "sell", client_order_id=f"by-hand-{number}")
+            w.desk.clock.sleep(1.0)
+            w.trade(session, "protect", "reconciliation")
+        (closed,) = w.db.get_positions()
+        # 100 × 48 × 0.995 + 100 × 46 × 0.995 = 4,776 + 4,577 = 9,353
+        assert closed.pnl == Decimal("-647.00")
+
+
+def test_t44_a_recovered_entry_brings_its_stop_along(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        dies(w, MONDAY, "execution", posts("buy"), "die after")
+        w.trade(MONDAY, "execution")
+        (position,) = w.db.get_open_positions()
+        assert position.stop_price == Decimal(45)
+        leg = w.db.get_order_by_alpaca_id(str(position.stop_order_id))
+        assert leg is not None
+        assert (leg.stop_price, leg.parent_client_order_id) == (
+            Decimal(45),
+            "20200106_ABC_entry_buy",
+        )
+
+
+def test_t46_the_switch_set_for_one_ticker_blocks_no_stop_of_another(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        holding(w, ABC, DEF)
+        w.go_to(TUESDAY, "protect")
+        w.db.set_kill_switch(True, reason="stop of ABC", who="protector", at=w.desk.clock.now())
+        for position in w.db.get_open_positions():
+            w.desk.client.cancel_order(str(position.stop_order_id))
+        w.desk.clock.sleep(1.0)
+        assert w.phase(TUESDAY, "protect").exit_code == 0
+        assert (w.live_sells("ABC"), w.live_sells("DEF")) == (200, 250)
+
+
+def test_t52_a_holidays_order_has_the_id_of_the_session_after_it() -> None:
+    """Monday 20 January 2020 is a holiday: an order sent then and one of Tuesday are of one day."""
+    holiday = datetime.fromisoformat("2020-01-20T15:00:00+00:00")
+    morning = datetime.fromisoformat("2020-01-21T14:00:00+00:00")
+    assert session_of(holiday) == session_of(morning) == date(2020, 1, 21)
+
+
+def test_t59_orders_of_the_day_are_counted_from_rows_and_venue_together(tmp_path: Path) -> None:
+    """One entry that the venue knows and our rows do not uses up the one order of the day."""
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}, max_daily_trade_orders=1) as w:
+        planned(w, MONDAY, ABC)
+        w.venue.engine.halt("DEF")
+        w.desk.client.place_order("DEF", 5, "buy", client_order_id="20200106_DEF_entry_buy")
+        outcome = w.phase(MONDAY, "execution")
+        assert outcome.execution is not None, outcome.lines
+        assert [item.state for item in outcome.execution.entries] == ["daily_order_limit"]
+        assert w.bought("ABC") == []
