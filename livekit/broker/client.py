@@ -9,28 +9,29 @@ requests may go), `livekit.broker.outcomes` (what became of them), `livekit.brok
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from alpaca.common.rest import RESTClient
 from alpaca.data.historical.corporate_actions import CorporateActionsClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 from requests.adapters import BaseAdapter
 
 from livekit.broker import parsing
+from livekit.broker.hardening import hardened, require_origin, require_usable_keys
 from livekit.broker.market_data import MarketData
 from livekit.broker.order_request import OrderRequest, is_ticker
 from livekit.broker.outcomes import Outcomes
+from livekit.broker.pacing import REQUESTS_A_MINUTE, Pace
 from livekit.broker.parsing import CalendarDay, VenueBar
 from livekit.broker.transport import HardenedAdapter
 from livekit.clock import Clock
-from livekit.config import DATA_HOST, PAPER_HOST, require_allowed_host
+from livekit.config import DATA_HOST, PAPER_HOST
 from livekit.errors import (
     HostRefused,
-    KeysMissing,
     OutcomeUnknown,
     UnknownParameter,
     VenueUnavailable,
@@ -41,6 +42,7 @@ from livekit.model import (
     Side,
     Split,
     TradePrint,
+    VenueCashEntry,
     VenueClock,
     VenueFill,
     VenueOrder,
@@ -56,7 +58,6 @@ FILLS_A_PAGE = 100
 OVERLAP = timedelta(seconds=1)  # the bounds of the venue are exclusive
 PAGE_OVERLAP = timedelta(milliseconds=1)  # its stamps are finer than ours
 _ORDER_ID = re.compile(r"[0-9A-Fa-f-]{32,36}", re.ASCII)
-_KEY = re.compile(r"[!-~]+", re.ASCII)
 
 
 class AlpacaClient:
@@ -79,11 +80,16 @@ class AlpacaClient:
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest silence of the venue.
         data_feed: ``iex`` or ``sip``; bars of different feeds differ and are never mixed.
+        requests_a_minute: budget of trading requests, and as many for data. Ordinary requests
+            wait when three quarters are used; stops, cancels and what is asked for inside
+            `protecting` may use all.
 
     Raises:
         HostRefused: an address is not exactly one of those above.
         KeysMissing: the keys are empty, malformed or those of a live account.
     """
+
+    _paces: tuple[Pace, ...] = ()
 
     def __init__(
         self,
@@ -98,13 +104,15 @@ class AlpacaClient:
         connect_timeout_s: float = 3.05,
         read_timeout_s: float = 10.0,
         data_feed: str = "iex",
+        requests_a_minute: int = REQUESTS_A_MINUTE,
     ) -> None:
-        paper = _require_origin(base_url, data=False)
+        paper = require_origin(base_url, data=False)
         data_url = data_url or (f"https://{DATA_HOST}" if paper else base_url)
-        if _require_origin(data_url, data=True) != paper:
+        if require_origin(data_url, data=True) != paper:
             raise HostRefused(data_url)
-        _require_usable_keys(api_key, secret_key, paper=paper)
+        require_usable_keys(api_key, secret_key, paper=paper)
         self.base_url = base_url
+        self._paces = (Pace(clock, requests_a_minute), Pace(clock, requests_a_minute))
         self._adapters = tuple(
             HardenedAdapter(
                 url,
@@ -112,22 +120,25 @@ class AlpacaClient:
                 inner=transport,
                 connect_timeout_s=connect_timeout_s,
                 read_timeout_s=read_timeout_s,
+                pace=pace,
             )
-            for url, data in ((base_url, False), (data_url, True))
+            for url, data, pace in zip(
+                (base_url, data_url), (False, True), self._paces, strict=True
+            )
         )
         trading, data = self._adapters
         self._outcomes = Outcomes(clock, (api_key, secret_key))
-        self._trading = _hardened(
+        self._trading = hardened(
             TradingClient(api_key, secret_key, raw_data=True, url_override=base_url), trading
         )
         self._market_data = MarketData(
-            _hardened(
+            hardened(
                 StockHistoricalDataClient(
                     api_key, secret_key, raw_data=True, url_override=data_url
                 ),
                 data,
             ),
-            _hardened(
+            hardened(
                 CorporateActionsClient(api_key, secret_key, raw_data=True, url_override=data_url),
                 data,
             ),
@@ -142,6 +153,14 @@ class AlpacaClient:
     def requests_sent(self) -> int:
         """Requests that left so far, repetitions included."""
         return sum(adapter.requests_sent for adapter in self._adapters)
+
+    @contextmanager
+    def protecting(self) -> Iterator[None]:
+        """What is asked for inside may use the part of the rate budget kept for protection."""
+        with ExitStack() as reserves:
+            for pace in self._paces:
+                reserves.enter_context(pace.protecting())
+            yield
 
     def close(self) -> None:
         """Close the connections."""
@@ -233,15 +252,17 @@ class AlpacaClient:
         `OutcomeUnknown`; in every case the order's state is what `get_order` then says.
         """
         path = _order_path(order_id)
-        self._outcomes.write(
-            f"cancel of {order_id}", lambda: self._trading.delete(path), lambda _: None
-        )
+        with self.protecting():
+            self._outcomes.write(
+                f"cancel of {order_id}", lambda: self._trading.delete(path), lambda _: None
+            )
 
     def _place(self, request: OrderRequest) -> VenueOrder:
         fields = request.fields()
-        placed = self._outcomes.write(
-            request.what, lambda: self._trading.post("/orders", fields), parsing.order
-        )
+        with self.protecting() if request.is_protective else nullcontext():
+            placed = self._outcomes.write(
+                request.what, lambda: self._trading.post("/orders", fields), parsing.order
+            )
         differences = request.differences(placed)
         if differences:
             raise OutcomeUnknown(request.what, f"order {placed.order_id}: {'; '.join(differences)}")
@@ -278,8 +299,9 @@ class AlpacaClient:
         ``status`` is ``all``, ``open`` or ``closed``. With ``after`` come all orders submitted at
         that instant or later (a second earlier may be among them) and, for ``all``, whatever is
         still open from before. The venue forgets a group in its nested list of open orders once
-        the entry is filled, so open orders are asked for flat as well, and a leg whose parent is
-        outside the answer stands at the top level.
+        the entry is filled, so open orders are asked for flat, and nested only when an entry among
+        them may have legs that sleep. A leg whose parent is outside the answer stands at the top
+        level.
         """
         if status not in ("all", "open", "closed"):
             raise UnknownParameter("list_orders", [f"status {status!r} is unknown"])
@@ -287,8 +309,11 @@ class AlpacaClient:
             return ()
         listed = () if status == "open" else self._order_pages(status, after, tickers, nested=True)
         if status == "open" or (status == "all" and after is not None):
-            listed += self._order_pages("open", None, tickers, nested=True)
-            listed += self._order_pages("open", None, tickers, nested=False)
+            flat = self._order_pages("open", None, tickers, nested=False)
+            known = {order.order_id for order in listed}
+            if any(_may_have_legs(order) for order in flat if order.order_id not in known):
+                listed += self._order_pages("open", None, tickers, nested=True)
+            listed += flat
         return _each_once(listed)
 
     def _order_pages(
@@ -336,6 +361,25 @@ class AlpacaClient:
                 raise VenueUnavailable("fills", "the venue repeats a full page")
             query["page_token"] = page[-1].activity_id
 
+    def get_cash_entries(self, *, after: datetime) -> tuple[VenueCashEntry, ...]:
+        """Dividends, fees and other cash without a trade since ``after``, oldest first."""
+        query = {
+            "category": "non_trade_activity",
+            "page_size": str(FILLS_A_PAGE),
+            "direction": "asc",
+            "after": _stamp(after - OVERLAP),
+        }
+        found: dict[str, VenueCashEntry] = {}
+        while True:
+            page = self._read("cash", "/account/activities", query, parsing.cash_entries)
+            fresh = {item.activity_id: item for item in page if item.activity_id not in found}
+            found |= fresh
+            if len(page) < FILLS_A_PAGE:
+                return tuple(found.values())
+            if not fresh:
+                raise VenueUnavailable("cash", "the venue repeats a full page")
+            query["page_token"] = page[-1].activity_id
+
     # ---------------------------------------------------------------------------- market data
 
     def latest_trades(self, tickers: Sequence[str]) -> dict[str, TradePrint]:
@@ -369,41 +413,6 @@ class AlpacaClient:
         return self._outcomes.look_up(what, lambda: self._trading.get(path, dict(query)), parse)
 
 
-C = TypeVar("C", bound=RESTClient)
-
-
-def _hardened(client: C, adapter: HardenedAdapter) -> C:
-    """Take retries, proxies and free addresses away from an alpaca-py client.
-
-    alpaca-py offers no parameter for any of the three, so its attributes are set.
-    """
-    client._retry = 0  # noqa: SLF001
-    session = client._session  # noqa: SLF001
-    session.trust_env = False
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return client
-
-
-def _require_origin(url: str, *, data: bool) -> bool:
-    """Whether ``url`` is Alpaca's (else it is loopback); raises `HostRefused` for anything else."""
-    require_allowed_host(url, data=data)
-    scheme, _, rest = url.partition("://")
-    if any(mark in rest for mark in "/?"):
-        raise HostRefused(url)
-    return scheme == "https"
-
-
-def _require_usable_keys(api_key: str, secret_key: str, *, paper: bool) -> None:
-    names = ["api_key", "secret_key"]
-    if not api_key or not secret_key:
-        raise KeysMissing(names)
-    if not _KEY.fullmatch(api_key) or not _KEY.fullmatch(secret_key):
-        raise KeysMissing(names, "hold a blank or a control character")
-    if paper and api_key.startswith("AK"):
-        raise KeysMissing(names, "belong to a live account")
-
-
 def _order_path(order_id: str) -> str:
     if not _ORDER_ID.fullmatch(order_id):
         raise UnknownParameter("order id", [f"{order_id!r} is not one of the venue's"])
@@ -412,6 +421,12 @@ def _order_path(order_id: str) -> str:
 
 def _stamp(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _may_have_legs(order: VenueOrder) -> bool:
+    """Whether an order of a flat list can be the head of a group: an entry, or an OCO."""
+    is_leg_of_ours = order.order_class == "oto" and order.side == "sell"
+    return order.order_class != "simple" and not is_leg_of_ours
 
 
 def _each_once(orders: Sequence[VenueOrder]) -> tuple[VenueOrder, ...]:

@@ -73,6 +73,11 @@ class OrderRequest:
         ]  # fmt: skip
 
     @property
+    def is_protective(self) -> bool:
+        """Whether it is a stop that covers shares."""
+        return self.side == "sell" and self.order_type == "stop"
+
+    @property
     def what(self) -> str:
         """The order in words, for messages."""
         return f"{self.order_type} {self.side} {self.client_order_id}"

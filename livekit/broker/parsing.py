@@ -21,6 +21,7 @@ from livekit.model import (
     Side,
     Split,
     TradePrint,
+    VenueCashEntry,
     VenueClock,
     VenueFill,
     VenueOrder,
@@ -36,6 +37,7 @@ __all__ = [
     "asset",
     "bars",
     "calendar",
+    "cash_entries",
     "clock",
     "fills",
     "mapping",
@@ -171,6 +173,11 @@ def fills(raw: object) -> tuple[VenueFill, ...]:
     return _each(raw, "activities", _fill)
 
 
+def cash_entries(raw: object) -> tuple[VenueCashEntry, ...]:
+    """The answer of ``/account/activities`` for what is no trade; a split's amount is 0."""
+    return _each(raw, "activities", _cash_entry)
+
+
 def trades(raw: object) -> tuple[TradePrint, ...]:
     """The answer of ``/stocks/trades/latest``; tickers without a trade are absent."""
     by_ticker = mapping(_field(mapping(raw, "latest trades"), "trades", default={}), "trades")
@@ -239,6 +246,16 @@ def _fill(raw: object) -> VenueFill:
         quantity=_decimal(row, "qty"),
         price=_decimal(row, "price"),
         at=_instant(row, "transaction_time"),
+    )
+
+
+def _cash_entry(raw: object) -> VenueCashEntry:
+    row = mapping(raw, "activity")
+    return VenueCashEntry(
+        activity_id=_text(row, "id"),
+        kind=_text(row, "activity_type"),
+        ticker=_text(row, "symbol", default="") or None,
+        amount=_optional_decimal(row, "net_amount") or Decimal(0),
     )
 
 

@@ -15,6 +15,7 @@ import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from livekit.broker.pacing import Pace
 from livekit.config import require_allowed_host
 from livekit.errors import HostRefused
 
@@ -40,6 +41,7 @@ class HardenedAdapter(BaseAdapter):
         answer_timeout_s: longest time for a whole body, however steadily it drips.
         stopwatch_s: seconds on a monotonic stopwatch. It measures the network's real time, which
             runs on while a simulated clock stands still, and no decision depends on it.
+        pace: when a request may leave; without one at once.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class HardenedAdapter(BaseAdapter):
         read_timeout_s: float = 10.0,
         answer_timeout_s: float = 60.0,
         stopwatch_s: Callable[[], float] = time.monotonic,
+        pace: Pace | None = None,
     ) -> None:
         super().__init__()
         self._origin = origin
@@ -60,6 +63,7 @@ class HardenedAdapter(BaseAdapter):
         self._timeouts_s = (connect_timeout_s, read_timeout_s)
         self._answer_timeout_s = answer_timeout_s
         self._stopwatch_s = stopwatch_s
+        self._pace = pace
         self.requests_sent = 0
 
     def send(
@@ -77,6 +81,8 @@ class HardenedAdapter(BaseAdapter):
         `UnusableAnswer` for an answer that is not to be used. No proxy is ever used.
         """
         self._require_origin(request.url or "")
+        if self._pace is not None:
+            self._pace.take_turn()
         self.requests_sent += 1
         try:
             response = self._inner.send(

@@ -33,25 +33,36 @@ def serve(
     book: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Book to begin or to go on with.")
     ] = None,
+    fill_model: Annotated[
+        str, typer.Option(metavar="MODEL", help="paper, parity or rough.")
+    ] = "paper",
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="What chance depends on.")] = 1,
     show_control: Annotated[
         bool, typer.Option("--show-control", help="Print address and key of the controls too.")
     ] = False,
 ) -> None:
     """Serve the simulated venue on 127.0.0.1 and print the variables that clients need."""
     from datetime import time
+    from typing import get_args
 
+    from livekit.broker.venue.engine.settings import FillModelName
     from livekit.broker.venue.serve import ServeOptions, serve_venue
 
     try:
         start = time.fromisoformat(at)
     except ValueError:
         raise UsageError(f"--time {at!r} is not a time of the form HH:MM") from None
+    models: dict[str, FillModelName] = {name: name for name in get_args(FillModelName)}
+    if fill_model not in models:
+        raise UsageError(f"--fill-model {fill_model!r} is none of {', '.join(models)}")
     options = ServeOptions(
         session=day_of(session),
         at=start,
         speed=speed,
         port=port,
         book=book,
+        fill_model=models[fill_model],
+        seed=seed,
         show_control=show_control,
     )
     serve_venue(options, lambda line: print(line, flush=True))

@@ -16,6 +16,8 @@ from typing import Any
 
 import requests
 
+from livekit.broker.venue.engine.engine import Engine
+
 TERMINAL = {"filled", "canceled", "expired", "rejected", "replaced"}
 PATIENCE_S = 20.0
 PAPER_PACE_S = 0.35  # 200 requests a minute are allowed
@@ -39,7 +41,10 @@ class Reply:
 
 @dataclass
 class Desk:
-    """Requests to one venue; ``symbol`` is what it trades, one share at a time."""
+    """Requests to one venue; ``symbol`` is what it trades, one share at a time.
+
+    ``advance`` and ``engine`` are those of the simulated venue.
+    """
 
     session: requests.Session
     base_url: str
@@ -48,6 +53,7 @@ class Desk:
     wait: Callable[[float], None]
     is_paper: bool
     advance: Callable[[datetime], None] | None = None
+    engine: Engine | None = None
     name: str = field(default_factory=lambda: f"conf-{uuid.uuid4().hex[:12]}")
     sent: list[str] = field(default_factory=list)
 

@@ -69,6 +69,7 @@ def _simulated() -> Iterator[Desk]:
         session.mount(venue.base_url, venue.transport)
         wait = venue.clock.sleep
         desk = Desk(session, venue.base_url, venue.data_url, SYMBOL, wait, is_paper=False)
+        desk.engine = venue.engine
         desk.advance = lambda instant: sleep_until(venue.clock, instant)
         yield desk
 

@@ -177,7 +177,7 @@ def test_c3_13_a_sell_stop_above_the_market_is_refused(desk):
 
 
 @pytest.mark.parametrize("name", ["limit_price", "stop_price"])
-def test_c3_18_prices_are_in_cents(desk, name):
+def test_c3_17_prices_are_in_cents(desk, name):
     kind = name.removesuffix("_price")
     price = f"{desk.price('0.5' if kind == 'limit' else '1.5')}3"
     reply = desk.send(type=kind, **{name: price})
@@ -187,7 +187,7 @@ def test_c3_18_prices_are_in_cents(desk, name):
 
 
 @simulated_only
-def test_c3_5_a_day_order_of_the_evening_is_tomorrows(desk):
+def test_c3_2_a_day_order_of_the_evening_is_tomorrows(desk):
     desk.advance(datetime(2020, 1, 30, 21, 1, tzinfo=UTC))  # 16:01
     order = desk.send().body
     assert order["status"] == "accepted"
@@ -195,7 +195,7 @@ def test_c3_5_a_day_order_of_the_evening_is_tomorrows(desk):
 
 
 @simulated_only
-def test_c3_6_a_queued_order_is_submitted_anew_at_four(desk):
+def test_c3_3_a_queued_order_is_submitted_anew_at_four(desk):
     desk.advance(datetime(2020, 1, 30, 22, tzinfo=UTC))
     order = desk.resting()
     desk.advance(datetime(2020, 1, 31, 9, 1, tzinfo=UTC))  # 04:01

@@ -6,7 +6,8 @@
     api.py         one function from a request to an answer, in Alpaca's shapes
     http.py        a thin face over it on loopback; transport.py carries the same calls in process
     faults.py      what can go wrong, and when; fault_gate.py lets it strike
-    control.py     the clock, the faults, halts, splits and new symbols, behind a key of its own
+    rate_limit.py  how many requests a minute are answered, where that is limited
+    control.py     the clock, the faults, halts and corporate actions, behind a key of its own
     book.py        the file it remembers itself by; ledger.py reads that file and nothing else
     session.py     the owner: opens a profile's venue for the length of a command
     serve.py       a venue of its own in the foreground, for any client of the same interface

@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
-from livekit.broker.venue import bars_api, data_api, trading_api
+from livekit.broker.venue import actions_api, bars_api, data_api, trading_api
 from livekit.broker.venue.book import Book
 from livekit.broker.venue.control import VenueControl
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.refusals import Refusal
 from livekit.broker.venue.fault_gate import FaultGate
+from livekit.broker.venue.rate_limit import RateLimit
 from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_answer
 
 __all__ = ["KEY_HEADERS", "VenueApp", "VenueKeys", "looks_real"]
@@ -87,11 +89,16 @@ class VenueApp:
 
     def __init__(self, engine: Engine, keys: VenueKeys, book: Book | None = None) -> None:
         self.engine = engine
-        self._keys = keys
+        self._key, self._secret = keys.api_key.encode(), keys.secret_key.encode()
+        self._control_key = keys.control_key.encode()
         self._book = book
-        self._api = Router((*trading_api.ROUTES, *bars_api.ROUTES, *data_api.ROUTES))
+        self._api = Router(
+            (*trading_api.ROUTES, *bars_api.ROUTES, *data_api.ROUTES, *actions_api.ROUTES)
+        )
         self.faults = FaultGate(engine)
         self.control = VenueControl(engine, self.faults)
+        limit = engine.settings.requests_a_minute
+        self._limit = RateLimit(limit) if limit else None
         self._control_api = Router(self.control.routes)
 
     def handle(
@@ -106,13 +113,19 @@ class VenueApp:
                 return denied
             if is_control:
                 answer = self._answer(self._control_api, request)
+            elif self._limit is None:
+                answer = self.faults.pass_through(request, self._take)
             else:
-                answer = self.faults.pass_through(request, lambda: self._answer(self._api, request))
+                passed = partial(self.faults.pass_through, request, self._take)
+                answer = self._limit.pass_through(request.path, self.engine.now, passed)
         except Refusal as refusal:
             answer = refusal_answer(refusal)
         self.engine.settle()
         self.save()
         return answer
+
+    def _take(self, request: Request) -> Answer:
+        return self._answer(self._api, request)
 
     def _answer(self, router: Router, request: Request) -> Answer:
         try:
@@ -132,12 +145,12 @@ class VenueApp:
             return Answer(401, NO_KEYS_PAGE, "text/html")
         if looks_real(key):
             return json_answer({"message": REAL_KEY}, 401)
-        if _same(key, self._keys.api_key) & _same(secret, self._keys.secret_key):
+        if _same(key, self._key) & _same(secret, self._secret):
             return None
         return json_answer({"message": "unauthorized."}, 401)
 
     def _control_denied(self, headers: Mapping[str, str]) -> Answer | None:
-        if _same(headers.get("x-control-key", ""), self._keys.control_key):
+        if _same(headers.get("x-control-key", ""), self._control_key):
             return None
         return json_answer({"message": "unauthorized."}, 401)
 
@@ -152,5 +165,5 @@ def looks_real(key: str) -> bool:
     return REAL_KEYS.fullmatch(key) is not None
 
 
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+def _same(given: str, expected: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected)

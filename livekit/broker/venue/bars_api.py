@@ -75,7 +75,9 @@ def _page(
     found: dict[str, list[str]] = {}
     last: tuple[str, date] | None = None
     for symbol in symbols:
-        if symbol not in engine.market.history or (wanted.after and symbol < wanted.after[0]):
+        if wanted.after and symbol < wanted.after[0]:
+            continue
+        if not engine.market.is_listed(symbol, engine.now):
             continue
         bars = engine.market.visible(symbol, engine.now)
         span = wanted.span(bars)

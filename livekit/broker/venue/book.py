@@ -29,8 +29,8 @@ from livekit.errors import BadInput, LockHeld
 
 __all__ = ["SCHEMA_VERSION", "Book"]
 
-SCHEMA_VERSION = "2"
-READABLE_VERSIONS = ("1", "2")  # a later version only adds columns
+SCHEMA_VERSION = "3"
+READABLE_VERSIONS = ("1", "2", "3")  # a later version only adds columns and tables
 TABLES: dict[str, tuple[type, str]] = {
     "orders": (Order, "order_id"),
     "positions": (Position, "ticker"),
@@ -39,6 +39,9 @@ TABLES: dict[str, tuple[type, str]] = {
     "events": (Event, "number"),
 }
 STATE_TABLE = "CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
+MARKS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS fault_marks (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT"
+)
 IDENTITY = (
     "seed",
     "fill_model",
@@ -108,6 +111,7 @@ class Book:
         values = {"schema_version": SCHEMA_VERSION, "created_at": start.isoformat()}
         with self._transaction():
             self._db.execute(STATE_TABLE)
+            self._db.execute(MARKS_TABLE)
             for name, (kind, key) in TABLES.items():
                 self._db.execute(create_table(name, kind, key))
             self._write_values(identity(settings, history) | values | _moving(state))
@@ -146,6 +150,7 @@ class Book:
     def _add_columns(self) -> None:
         """Bring the tables of an older book to today's columns, which may all be empty."""
         with self._transaction():
+            self._db.execute(MARKS_TABLE)
             for name, (kind, _) in TABLES.items():
                 present = {row[1] for row in self._db.execute(f"PRAGMA table_info({name})")}
                 for column in columns(kind):
@@ -173,6 +178,8 @@ class Book:
             interventions=[
                 Intervention.read(text) for text in json.loads(written.get("interventions", "[]"))
             ],
+            fault_schedule=written.get("faults", ""),
+            fault_marks=dict(self._db.execute("SELECT name, count FROM fault_marks").fetchall()),
         )
 
     def _read(self, table: str) -> list[Any]:
@@ -194,6 +201,9 @@ class Book:
             self._insert("events", changes.events)
             gone = [(ticker,) for ticker in changes.gone]
             self._db.executemany("DELETE FROM positions WHERE ticker = ?", gone)
+            if changes.marks_are_new:
+                self._db.execute("DELETE FROM fault_marks")
+            self._db.executemany("INSERT OR REPLACE INTO fault_marks VALUES (?, ?)", changes.marks)
             self._write_values(_moving(state))
         state.mark_saved()
         self._clock = state.clock
@@ -229,4 +239,5 @@ def _moving(state: VenueState) -> dict[str, str]:
         "blocked": "yes" if state.blocked else "no",
         "halted": json.dumps(sorted(state.halted)),
         "interventions": json.dumps([one.text for one in state.interventions]),
+        "faults": state.fault_schedule,
     }

@@ -1,4 +1,4 @@
-"""The control interface: move the clock, inject faults, halt, split, rename, block.
+"""The control interface: the clock, faults, halts, corporate actions, rare statuses, blocks.
 
 In process it is `VenueApp.control`; over HTTP the same calls are under ``/control/`` and want the
 control key, which is not the account's.
@@ -13,8 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from livekit.broker.venue.engine.engine import Engine
-from livekit.broker.venue.engine.interventions import Intervention, parse_ratio
-from livekit.broker.venue.engine.refusals import invalid
+from livekit.broker.venue.engine.interventions import (
+    NO_VALUE,
+    Intervention,
+    parse_price,
+    parse_ratio,
+)
+from livekit.broker.venue.engine.refusals import invalid, not_found
 from livekit.broker.venue.fault_gate import FaultGate
 from livekit.broker.venue.faults import MOST_RULES, FaultRule, FaultSchedule, rule_from_json
 from livekit.broker.venue.shapes import clock_json
@@ -46,6 +51,9 @@ class VenueControl:
             ("POST", "/control/unblock", self._post_unblock),
             ("POST", "/control/split", self._post_split),
             ("POST", "/control/rename", self._post_rename),
+            ("POST", "/control/delist", self._post_delist),
+            ("POST", "/control/merge", self._post_merge),
+            ("POST", "/control/park", self._post_park),
         )
 
     # ------------------------------------------------------------------------------- in process
@@ -76,9 +84,28 @@ class VenueControl:
         parse_ratio(ratio)
         self._engine.intervene(Intervention("split", ticker, day, ratio))
 
-    def rename(self, ticker: str, new: str, day: date) -> None:
-        """Trade ``ticker`` under the name ``new`` from ``day`` on."""
-        self._engine.intervene(Intervention("rename", ticker, day, new))
+    def rename(self, ticker: str, new: str, day: date, *, new_asset: bool = False) -> None:
+        """Trade ``ticker`` under the name ``new`` from ``day`` on.
+
+        With ``new_asset`` the CUSIP changes too: the old asset stays behind, inactive.
+        """
+        self._engine.intervene(Intervention("reissue" if new_asset else "rename", ticker, day, new))
+
+    def delist(self, ticker: str, day: date) -> None:
+        """From ``day`` on nobody can trade ``ticker``; shares stay where they are."""
+        self._engine.intervene(Intervention("delist", ticker, day, NO_VALUE))
+
+    def merge(self, ticker: str, price_usd: str, day: date) -> None:
+        """On ``day`` every share of ``ticker`` becomes ``price_usd`` in cash."""
+        parse_price(price_usd)
+        self._engine.intervene(Intervention("merger", ticker, day, price_usd))
+
+    def park(self, order_id: str, status: str) -> None:
+        """Give a working order a rare status; ``new`` lets it work again."""
+        order = self._engine.state.orders.get(order_id)
+        if order is None:
+            raise not_found(f"order not found for {order_id}")
+        self._engine.park(order, status)
 
     # ------------------------------------------------------------------------------- over HTTP
 
@@ -144,7 +171,23 @@ class VenueControl:
 
     def _post_rename(self, _engine: Engine, request: Request) -> Answer:
         body = request.json()
-        self.rename(_name(body, "symbol"), _name(body, "to"), _day(body))
+        names = _name(body, "symbol"), _name(body, "to")
+        self.rename(*names, _day(body), new_asset=body.get("new_asset") is True)
+        return Answer(204)
+
+    def _post_delist(self, _engine: Engine, request: Request) -> Answer:
+        body = request.json()
+        self.delist(_name(body, "symbol"), _day(body))
+        return Answer(204)
+
+    def _post_merge(self, _engine: Engine, request: Request) -> Answer:
+        body = request.json()
+        self.merge(_name(body, "symbol"), str(body.get("price")), _day(body))
+        return Answer(204)
+
+    def _post_park(self, _engine: Engine, request: Request) -> Answer:
+        body = request.json()
+        self.park(str(body.get("order_id")), str(body.get("status")))
         return Answer(204)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from livekit.broker.venue.engine.refusals import Refusal
 from livekit.broker.venue.faults import FaultKind, FaultRule
+from livekit.broker.venue.rate_limit import limit_headers, too_many
 from livekit.broker.venue.wire import Answer, Delivery, json_answer, refusal_answer
 
 __all__ = ["INSTEAD", "TAKEN", "instead", "spoilt"]
@@ -33,6 +34,9 @@ TAKEN = frozenset(
         FaultKind.NOT_JSON,
     }
 )
+LIMITS = frozenset(
+    {FaultKind.RATE_LIMITED, FaultKind.RATE_LIMITED_BARE, FaultKind.RATE_LIMIT_BURST}
+)
 LIMIT_A_MINUTE = 200
 NEVER_HEARD_OF = "settling_elsewhere"
 ENUMERATED = ("status", "order_status")
@@ -49,13 +53,10 @@ def _page(status: int, title: str) -> Answer:
     return Answer(status, text.encode(), "text/html")
 
 
-RATE_LIMITED = refusal_answer(Refusal(429, 42910000, "rate limit exceeded"))
 SERVER_ERROR = refusal_answer(Refusal(500, 50010000, "internal server error occurred"))
 BAD_GATEWAY = _page(502, "Bad Gateway")
 GATEWAY_TIMEOUT = refusal_answer(Refusal(504, 50410000, "request timed out"))
 REPLIES: dict[FaultKind, Answer] = {
-    FaultKind.RATE_LIMITED: RATE_LIMITED,
-    FaultKind.RATE_LIMITED_BARE: RATE_LIMITED,
     FaultKind.UNAUTHORIZED: json_answer({"message": "unauthorized."}, 401),
     FaultKind.SERVER_ERROR: SERVER_ERROR,
     FaultKind.SERVER_ERROR_TAKEN: SERVER_ERROR,
@@ -66,19 +67,20 @@ REPLIES: dict[FaultKind, Answer] = {
     FaultKind.REDIRECT: Answer(302, more_headers=(("location", "https://example.invalid/"),)),
     FaultKind.NOT_JSON: replace(_page(200, "Maintenance"), content_type="text/html"),
 }
-INSTEAD = frozenset(LOST) | frozenset(REPLIES)
+INSTEAD = frozenset(LOST) | frozenset(REPLIES) | LIMITS
 
 
-def instead(rule: FaultRule, answer: Answer, now: datetime) -> Answer:
-    """The answer that a lost connection or an error leaves of ``answer``."""
+def instead(rule: FaultRule, answer: Answer, now: datetime, path: str) -> Answer:
+    """What a lost connection or an error leaves of ``answer``, which ``path`` was asked for."""
     if rule.kind in LOST:
         return replace(answer, delivery=LOST[rule.kind], delay_s=rule.seconds)
-    reply = REPLIES[rule.kind]
-    if rule.kind is FaultKind.RATE_LIMITED:
-        reset = int((now + timedelta(seconds=rule.seconds)).timestamp())
-        limit, rest = ("x-ratelimit-limit", str(LIMIT_A_MINUTE)), ("x-ratelimit-remaining", "0")
-        return replace(reply, more_headers=(limit, rest, ("x-ratelimit-reset", str(reset))))
-    return reply
+    if rule.kind in LIMITS:
+        limited = too_many(path)
+        reset = now + timedelta(seconds=rule.seconds)
+        headers = limit_headers(LIMIT_A_MINUTE, 0, reset)
+        told = rule.kind is FaultKind.RATE_LIMITED
+        return replace(limited, more_headers=headers) if told else limited
+    return REPLIES[rule.kind]
 
 
 def spoilt(rule: FaultRule, answer: Answer) -> Answer | None:
@@ -114,10 +116,39 @@ def _change_first(names: tuple[str, ...], change: Callable[[dict[str, Any], str]
     return spoil
 
 
+def _add_keys(value: Any) -> bool:
+    rows = _rows(value)
+    for row in rows:
+        row["not_seen_before"] = {"nested": [1, None, "x"]}
+    return bool(rows)
+
+
+def _drop_symbol(value: Any) -> bool:
+    """Market data of several symbols lose the first."""
+    for name in ("bars", "trades", "quotes"):
+        found = value.get(name) if isinstance(value, dict) else None
+        if isinstance(found, dict) and found:
+            del found[min(found)]
+            return True
+    return False
+
+
+def _drop_bars(value: Any) -> bool:
+    """Every list of bars loses its last one."""
+    found = value.get("bars") if isinstance(value, dict) else None
+    lists = [rows for rows in (found.values() if isinstance(found, dict) else [found]) if rows]
+    for rows in lists:
+        rows.pop()
+    return bool(lists)
+
+
 SPOILERS: dict[FaultKind, Callable[[Any], bool]] = {
     FaultKind.UNKNOWN_ENUM: _change_first(
         ENUMERATED, lambda row, name: row.update({name: NEVER_HEARD_OF})
     ),
     FaultKind.NULL_VALUE: _change_first(NEVER_NULL, lambda row, name: row.update({name: None})),
     FaultKind.MISSING_FIELD: _change_first(LEFT_OUT, lambda row, name: row.pop(name)),
+    FaultKind.EXTRA_KEYS: _add_keys,
+    FaultKind.MISSING_SYMBOLS: _drop_symbol,
+    FaultKind.STALE_BARS: _drop_bars,
 }

@@ -2,20 +2,23 @@
 
 It works on requests and answers, so a fault is the same in process and over HTTP; only how a lost
 connection feels differs (`Answer.delivery`). What strikes is written to the venue's log with the
-seed that brought it.
+seed that brought it. The schedule and how far it has come are part of the book, so that a restarted
+venue goes on where it was; only what a stale read would repeat is forgotten.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.identity import chance
+from livekit.broker.venue.engine.records import Order
 from livekit.broker.venue.engine.refusals import not_found
 from livekit.broker.venue.fault_answers import INSTEAD, TAKEN, instead, spoilt
 from livekit.broker.venue.faults import (
@@ -26,19 +29,28 @@ from livekit.broker.venue.faults import (
     FaultRule,
     FaultSchedule,
     Strike,
+    schedule_of,
+    schedule_text,
 )
+from livekit.broker.venue.rate_limit import too_many
 from livekit.broker.venue.shapes import clock_json
 from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_answer
 
 __all__ = ["FaultGate"]
 
-Take = Callable[[], Answer]
+Take = Callable[[Request], Answer]
 
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+LOOP = "VEhFLUZJUlNULVBBR0U="
 REMEMBERED_READS = 512
 LONGEST_NOTE = 100
+STRUCK, BURST, HIDDEN = "struck", "burst until", "hidden "
 FATES = {
     FaultKind.ASYNC_REJECT: "reject",
     FaultKind.STUCK_LEG: "stuck",
+    FaultKind.LEG_REJECTED: "reject",
+    FaultKind.STOP_SWAPPED: "swap",
+    FaultKind.BOTH_EXITS: "both",
     FaultKind.PARTIAL_THEN_EXPIRY: "partial",
 }
 
@@ -48,35 +60,76 @@ class FaultGate:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.requests = 0
         self.strikes: list[Strike] = []
-        self._hidden: dict[str, tuple[str, datetime]] = {}
         self._reads: OrderedDict[str, tuple[Answer, Answer | None]] = OrderedDict()
-        self.install(FaultSchedule())
+        self._follow(schedule_of(engine.state.fault_schedule))
+        self._hidden = {
+            name.removeprefix(HIDDEN): until_us
+            for name, until_us in self._marks.items()
+            if name.startswith(HIDDEN)
+        }
 
     def install(self, schedule: FaultSchedule) -> None:
         """Follow ``schedule`` from now on; its counts begin at nought, strikes are kept."""
+        kept = {
+            name: count
+            for name, count in self._marks.items()
+            if name.startswith((f"{STRUCK} ", HIDDEN))
+        }
+        text = schedule_text(schedule) if schedule.rules else ""
+        self._engine.state.follow_faults(text, kept)
+        self._follow(schedule)
+
+    def _follow(self, schedule: FaultSchedule) -> None:
         self.schedule = schedule
-        self._matches: Counter[int] = Counter()
-        self._struck: Counter[int] = Counter()
-        self._repetitions: Counter[str] = Counter()
         self._remembers = any(rule.kind is FaultKind.STALE_READ for rule in schedule.rules)
         self._reads.clear()
 
     @property
+    def _marks(self) -> dict[str, int]:
+        return self._engine.state.fault_marks
+
+    def _count(self, name: str) -> int:
+        """One more of ``name``; returns how many that makes."""
+        count = self._marks.get(name, 0) + 1
+        self._engine.state.mark_fault(name, count)
+        return count
+
+    @property
+    def requests(self) -> int:
+        """Requests that came while this schedule was followed."""
+        return self._marks.get("requests", 0)
+
+    @property
     def counts(self) -> dict[str, int]:
-        """How often each kind struck since the venue started; kinds that never did count 0."""
-        struck = Counter(strike.kind for strike in self.strikes)
-        return {kind.value: struck[kind] for kind in FaultKind}
+        """How often each kind struck since the book began; kinds that never did count 0."""
+        return {kind.value: self._marks.get(f"{STRUCK} {kind}", 0) for kind in FaultKind}
 
     def pass_through(self, request: Request, take: Take) -> Answer:
         """The answer to ``request``: that of ``take``, or what a fault makes of it."""
-        self.requests += 1
         if not self.schedule.rules and not self._hidden:
-            return take()
+            return take(request)
+        self._count("requests")
+        if self._marks.get(BURST, 0) > self._now_us:
+            self._record(FaultKind.RATE_LIMIT_BURST, request)
+            return too_many(request.path)
         index = self._due(request)
-        answer = take() if index is None else self._struck_by(index, request, take)
+        answer, struck = (
+            (take(request), False) if index is None else self._struck_by(index, request, take)
+        )
+        if request.method != "GET" or answer.status != HTTPStatus.OK:
+            return answer
+        if self._remembers and not struck:
+            self._remember(_name_of(request), answer)
         return self._seen(request, answer)
+
+    @property
+    def _now_us(self) -> int:
+        """The venue's clock in microseconds since 1970."""
+        return (self._engine.now - EPOCH) // MICROSECOND
+
+    def _in_us(self, seconds: float) -> int:
+        return self._now_us + round(seconds * 1_000_000)
 
     # ------------------------------------------------------------------------------ which rule
 
@@ -84,23 +137,19 @@ class FaultGate:
         symbols, client_id = self._about(request)
         phase = PHASES[self._engine.market.phase(self._engine.now).part]
         name = f"{request.method} {request.path} {client_id or ''}"
-        self._repetitions[name] += 1
+        repetition = self._count(f"asked {name}")
         for index, rule in enumerate(self.schedule.rules):
             if not rule.matches(request.method, request.path, symbols, phase):
                 continue
-            self._matches[index] += 1
-            if self._is_due(index, rule, name):
+            matches = self._count(f"matched {index}")
+            if matches < rule.nth:
+                continue
+            if rule.times and self._marks.get(f"rule {index}", 0) >= rule.times:
+                continue
+            key = f"{rule.kind} {name}"
+            if rule.chance >= 1 or chance(self.schedule.seed, key, repetition) < rule.chance:
                 return index
         return None
-
-    def _is_due(self, index: int, rule: FaultRule, name: str) -> bool:
-        if self._matches[index] < rule.nth or (rule.times and self._struck[index] >= rule.times):
-            return False
-        key = f"{rule.kind} {name}"
-        return (
-            rule.chance >= 1
-            or chance(self.schedule.seed, key, self._repetitions[name]) < rule.chance
-        )
 
     def _about(self, request: Request) -> tuple[set[str], str | None]:
         """Symbols and client order id that a request speaks of."""
@@ -118,16 +167,17 @@ class FaultGate:
 
     # ------------------------------------------------------------------------------- its effect
 
-    def _struck_by(self, index: int, request: Request, take: Take) -> Answer:
-        """The answer after the fault; a fault that found nothing to strike does not count."""
+    def _struck_by(self, index: int, request: Request, take: Take) -> tuple[Answer, bool]:
+        """The answer, and whether the fault struck: one that found nothing does not count."""
         rule = self.schedule.rules[index]
         answer, struck = self._effect(rule, request, take)
         if struck:
-            self._struck[index] += 1
+            self._count(f"rule {index}")
             self._record(rule.kind, request)
-        return answer
+        return answer, struck
 
     def _record(self, kind: FaultKind, request: Request) -> None:
+        self._count(f"{STRUCK} {kind}")
         symbols, client_id = self._about(request)
         strike = Strike(
             len(self.strikes) + 1,
@@ -147,11 +197,15 @@ class FaultGate:
         """The answer, and whether the fault had an effect."""
         kind = rule.kind
         if kind in INSTEAD:
-            answer = take() if kind in TAKEN else Answer(204)
-            return instead(rule, answer, self._engine.now), True
+            answer = take(request) if kind in TAKEN else Answer(204)
+            if kind is FaultKind.RATE_LIMIT_BURST:
+                self._engine.state.mark_fault(BURST, self._in_us(rule.seconds))
+            return instead(rule, answer, self._engine.now, request.path), True
         if kind in CANCELS:
-            return self._cancel(kind, request, take)
-        answer = take()
+            return self._cancel(rule, request, take)
+        if kind is FaultKind.PAGE_LOOP:
+            return self._first_page(request, take)
+        answer = take(request)
         if kind in SUBMITS:
             return answer, self._mark_order(rule, answer)
         if kind is FaultKind.CLOCK_SKEW:
@@ -162,31 +216,62 @@ class FaultGate:
         )
         return found or answer, found is not None
 
-    def _cancel(self, kind: FaultKind, request: Request, take: Take) -> tuple[Answer, bool]:
-        order = self._engine.state.orders.get(request.path.rpartition("/")[2])
-        if order is None or order.is_terminal or order.status == "held":
-            return take(), False
-        if kind is FaultKind.CANCEL_IGNORED:
+    def _cancel(self, rule: FaultRule, request: Request, take: Take) -> tuple[Answer, bool]:
+        state = self._engine.state
+        order = state.orders.get(request.path.rpartition("/")[2])
+        finished = rule.kind is FaultKind.CANCEL_OF_FINISHED
+        if order is None or order.is_terminal is not finished or order.status == "held":
+            return take(request), False
+        if rule.kind in (FaultKind.CANCEL_IGNORED, FaultKind.CANCEL_OF_FINISHED):
             return Answer(204), True
-        order.fate = "fill"
-        self._engine.state.touch(order)
-        return take(), True
+        if rule.kind is FaultKind.CANCEL_FILLS:
+            order.fate = "fill"
+            state.touch(order)
+            return take(request), True
+        if rule.kind is FaultKind.CANCEL_SLOW:
+            self._engine.cancel(order, delay_s=rule.seconds)
+            return Answer(204), True
+        answer = take(request)
+        released = order.side == "sell" and order.status == "canceled"
+        if released:
+            state.linger(order, self._engine.now + timedelta(seconds=rule.seconds))
+        return answer, released
+
+    def _first_page(self, request: Request, take: Take) -> tuple[Answer, bool]:
+        """The first page, with a token that leads to it again; a list repeats without one."""
+        asked = request.query.get("page_token")
+        query = {name: text for name, text in request.query.items() if name != "page_token"}
+        answer = take(replace(request, query=query))
+        value = json.loads(answer.body or b"null")
+        if isinstance(value, dict) and "next_page_token" in value:
+            return json_answer(value | {"next_page_token": LOOP}), True
+        return answer, asked is not None
 
     def _mark_order(self, rule: FaultRule, answer: Answer) -> bool:
         order = self._engine.state.orders.get(str(_object(answer.body).get("id")))
         if order is None:
             return False
         if rule.kind is FaultKind.LATE_VISIBILITY:
-            until = self._engine.now + timedelta(seconds=rule.seconds)
-            self._hidden[order.order_id] = (order.client_order_id, until)
+            until_us = self._hidden[order.order_id] = self._in_us(rule.seconds)
+            self._engine.state.mark_fault(f"{HIDDEN}{order.order_id}", until_us)
             return True
-        marked = [order]
-        if rule.kind is FaultKind.STUCK_LEG:
-            marked = self._engine.state.legs.get(order.order_id, [])
+        marked = self._concerned(rule.kind, order)
         for one in marked:
             one.fate = FATES[rule.kind]
             self._engine.state.touch(one)
         return bool(marked)
+
+    def _concerned(self, kind: FaultKind, order: Order) -> list[Order]:
+        """The members of an order's group that a fault is about."""
+        legs = self._engine.state.legs.get(order.order_id, [])
+        if kind in (FaultKind.STUCK_LEG, FaultKind.LEG_REJECTED):
+            return legs
+        if kind is FaultKind.STOP_SWAPPED:
+            return [one for one in (order, *legs) if one.stop_price is not None]
+        if kind is FaultKind.BOTH_EXITS:
+            exits = [order, *legs] if order.order_class == "oco" else legs
+            return exits if len(exits) > 1 else []
+        return [order]
 
     # ------------------------------------------------------------------------ what readers see
 
@@ -198,11 +283,7 @@ class FaultGate:
         return earlier
 
     def _seen(self, request: Request, answer: Answer) -> Answer:
-        """Remember a read for a later stale one, and leave orders out that are not to be seen."""
-        if request.method != "GET" or answer.status != HTTPStatus.OK:
-            return answer
-        if self._remembers:
-            self._remember(_name_of(request), answer)
+        """The answer without the orders that are not to be seen yet."""
         if self._hidden and request.path.startswith("/v2/orders"):
             return self._without_hidden(request, answer)
         return answer
@@ -216,12 +297,14 @@ class FaultGate:
             self._reads.popitem(last=False)
 
     def _without_hidden(self, request: Request, answer: Answer) -> Answer:
-        now = self._engine.now
-        self._hidden = {key: item for key, item in self._hidden.items() if item[1] > now}
+        now_us = self._now_us
+        self._hidden = hidden = {
+            order_id: until for order_id, until in self._hidden.items() if until > now_us
+        }
         value = json.loads(answer.body)
         if isinstance(value, list):
-            return json_answer([row for row in value if row["id"] not in self._hidden])
-        if value.get("id") in self._hidden:
+            return json_answer([row for row in value if row["id"] not in hidden])
+        if value.get("id") in hidden:
             asked = request.query.get("client_order_id", value["id"])
             return refusal_answer(not_found(f"order not found for {asked}"))
         return answer

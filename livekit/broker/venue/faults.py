@@ -7,8 +7,9 @@ repetition), so another request more or less moves no other fault.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -17,7 +18,15 @@ from typing import Any
 
 from livekit.broker.venue.engine.refusals import invalid
 
-__all__ = ["FaultKind", "FaultRule", "FaultSchedule", "Strike", "rule_from_json"]
+__all__ = [
+    "FaultKind",
+    "FaultRule",
+    "FaultSchedule",
+    "Strike",
+    "rule_from_json",
+    "schedule_of",
+    "schedule_text",
+]
 
 PHASES = ("night", "dawn", "pre", "open", "low", "high", "close")
 REGULAR = frozenset({"open", "low", "high"})
@@ -36,6 +45,7 @@ class FaultKind(StrEnum):
     SLOW_DRIP = "slow_drip"  # taken, the answer comes byte by byte
     RATE_LIMITED = "rate_limited"  # 429 with the headers of the rate limit
     RATE_LIMITED_BARE = "rate_limited_bare"  # 429 without them
+    RATE_LIMIT_BURST = "rate_limit_burst"  # 429 to everything for a while
     UNAUTHORIZED = "unauthorized"  # 401 without a code
     SERVER_ERROR = "server_error"  # 500, nothing taken
     SERVER_ERROR_TAKEN = "server_error_taken"
@@ -48,26 +58,49 @@ class FaultKind(StrEnum):
     UNKNOWN_ENUM = "unknown_enum"  # taken, a status no SDK knows
     NULL_VALUE = "null_value"  # taken, null where alpaca-py wants a value
     MISSING_FIELD = "missing_field"  # taken, a field left out
+    EXTRA_KEYS = "extra_keys"  # taken, fields that nobody knows
     STALE_READ = "stale_read"  # an answer from before the last change
     TRUNCATED_LIST = "truncated_list"  # a list without its last rows
     LATE_VISIBILITY = "late_visibility"  # a new order cannot be read for a while
+    PAGE_LOOP = "page_loop"  # the first page again, whatever page is asked for
+    MISSING_SYMBOLS = "missing_symbols"  # market data without the first symbol
+    STALE_BARS = "stale_bars"  # bars without the last one
     CLOCK_SKEW = "clock_skew"  # the clock endpoint is off
     ASYNC_REJECT = "async_reject"  # accepted, then rejected
     STUCK_LEG = "stuck_leg"  # a leg that stays held after its entry has filled
+    LEG_REJECTED = "leg_rejected"  # a leg that is rejected when its entry has filled
+    STOP_SWAPPED = "stop_swapped"  # a stop that, triggered, is replaced by an order that fills
+    BOTH_EXITS = "both_exits"  # profit and stop of a group are both filled
     PARTIAL_THEN_EXPIRY = "partial_then_expiry"  # half is filled, the rest dies at the close
     CANCEL_FILLS = "cancel_fills"  # 204, pending_cancel, filled
     CANCEL_IGNORED = "cancel_ignored"  # 204 without effect
+    CANCEL_SLOW = "cancel_slow"  # 204, pending_cancel for a while, canceled
+    CANCEL_OF_FINISHED = "cancel_of_finished"  # 204 though the order is finished
+    RELEASE_LATE = "release_late"  # canceled, but its shares are free only later
 
 
 SUBMITS = frozenset(
     {
         FaultKind.ASYNC_REJECT,
         FaultKind.STUCK_LEG,
+        FaultKind.LEG_REJECTED,
+        FaultKind.STOP_SWAPPED,
+        FaultKind.BOTH_EXITS,
         FaultKind.PARTIAL_THEN_EXPIRY,
         FaultKind.LATE_VISIBILITY,
     }
 )
-CANCELS = frozenset({FaultKind.CANCEL_FILLS, FaultKind.CANCEL_IGNORED})
+CANCELS = frozenset(
+    {
+        FaultKind.CANCEL_FILLS,
+        FaultKind.CANCEL_IGNORED,
+        FaultKind.CANCEL_SLOW,
+        FaultKind.CANCEL_OF_FINISHED,
+        FaultKind.RELEASE_LATE,
+    }
+)
+MARKET_DATA = frozenset({FaultKind.MISSING_SYMBOLS, FaultKind.STALE_BARS})
+PAGED = ("/v2/stocks/*", "/v1/corporate-actions", "/v2/account/activities*")
 READS = frozenset({FaultKind.STALE_READ, FaultKind.TRUNCATED_LIST})
 
 
@@ -77,6 +110,10 @@ def suits(kind: FaultKind, method: str, path: str) -> bool:
         return (method, path) == ("POST", "/v2/orders")
     if kind in CANCELS:
         return method == "DELETE" and path.startswith("/v2/orders/")
+    if kind in MARKET_DATA:
+        return method == "GET" and path.startswith("/v2/stocks/")
+    if kind is FaultKind.PAGE_LOOP:
+        return method == "GET" and any(fnmatchcase(path, pattern) for pattern in PAGED)
     if kind is FaultKind.CLOCK_SKEW:
         return (method, path) == ("GET", "/v2/clock")
     return method == "GET" or kind not in READS
@@ -89,8 +126,8 @@ class FaultRule:
     ``path`` is a shell pattern, ``symbol`` must be among those of the request, ``phase`` one of
     night, dawn, pre, open, low, high, close, or ``regular``. It strikes from the ``nth`` matching
     request on, ``times`` times (0: without end), each time with ``chance``. ``seconds`` is how
-    long a silence, a drip or an invisibility lasts, the window of a rate limit, or by how much the
-    clock is off; ``keep`` how many rows a truncated list keeps.
+    long a silence, a drip, an invisibility, a slow cancel or a late release lasts, the window of a
+    rate limit, or by how much the clock is off; ``keep`` how many rows a truncated list keeps.
     """
 
     kind: FaultKind
@@ -132,7 +169,7 @@ class FaultSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that struck; ``request`` is the number of the request since the venue started."""
+    """A fault that struck; ``request`` counts the requests while a schedule was followed."""
 
     number: int
     at: datetime
@@ -151,6 +188,21 @@ class Strike:
             f"fault {self.kind} (seed {self.seed}) struck request {self.request}: "
             f"{self.method} {self.path}"
         )
+
+
+def schedule_text(schedule: FaultSchedule) -> str:
+    """A schedule as JSON; `schedule_of` reads it back."""
+    rules = [asdict(rule) for rule in schedule.rules]
+    return json.dumps({"seed": schedule.seed, "rules": rules})
+
+
+def schedule_of(text: str) -> FaultSchedule:
+    """The schedule that `schedule_text` wrote; an empty text is none."""
+    if not text:
+        return FaultSchedule()
+    written = json.loads(text)
+    rules = (FaultRule(**row | {"kind": FaultKind(row["kind"])}) for row in written["rules"])
+    return FaultSchedule(tuple(rules), written["seed"])
 
 
 def rule_from_json(row: Any) -> FaultRule:

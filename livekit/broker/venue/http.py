@@ -116,6 +116,8 @@ def _refused(request: Request, host: str) -> Answer | None:
         return json_answer({"message": "unknown host"}, 421)
     if "origin" in request.headers or "sec-fetch-site" in request.headers:
         return json_answer({"message": "requests from web pages are refused"}, 403)
+    if "upgrade" in request.headers:
+        return json_answer({"message": "no other protocol is spoken here"}, 400)
     if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > LONGEST_URL:
         return json_answer({"message": "URI too long"}, 414)
     return None
@@ -161,6 +163,7 @@ def http_server(app: VenueApp, port: int) -> uvicorn.Server:
     config = uvicorn.Config(
         starlette_app(app, port),
         http=_Protocol,
+        ws="none",
         h11_max_incomplete_event_size=LONGEST_HEAD,
         limit_concurrency=MOST_CONNECTIONS,
         log_level="warning",

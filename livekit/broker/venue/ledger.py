@@ -126,7 +126,7 @@ class VenueLedger:
 def _position_after(event: LedgerEvent, before: int) -> int:
     if event.kind == "filled" and event.fill_qty is not None:
         return before + (event.fill_qty if event.side == "buy" else -event.fill_qty)
-    if event.kind in ("split", "renamed") and event.position is not None:
+    if event.kind in ("split", "renamed", "merged") and event.position is not None:
         return event.position
     return before
 

@@ -1,4 +1,4 @@
-"""Dataclasses as SQLite rows: decimals and instants as text, everything else as it is."""
+"""Dataclasses and named tuples as SQLite rows: decimals and instants as text, the rest as it is."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ def _types(kind: type) -> dict[str, tuple[type, bool]]:
     """For each field its type, and whether it may be None."""
     hints = get_type_hints(kind)
     found = {}
-    for item in fields(kind):
-        hint = hints[item.name]
+    for name in _names(kind):
+        hint = hints[name]
         choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         plain = next(choice for choice in choices if choice is not type(None))
-        found[item.name] = (plain, len(choices) > 1)
+        found[name] = (plain, len(choices) > 1)
     return found
+
+
+def _names(kind: Any) -> tuple[str, ...]:
+    """Field names of a dataclass or a named tuple."""
+    named: tuple[str, ...] | None = getattr(kind, "_fields", None)
+    return named if named is not None else tuple(item.name for item in fields(kind))
 
 
 def columns(kind: type) -> tuple[str, ...]:
@@ -53,6 +59,8 @@ def create_table(name: str, kind: type, key: str) -> str:
 
 def to_row(record: Any) -> tuple[Any, ...]:
     """The values of a record, in the order of its columns."""
+    if isinstance(record, tuple):
+        return tuple(map(_write, record))
     kind: type = type(record)
     return tuple(_write(getattr(record, name)) for name in columns(kind))
 

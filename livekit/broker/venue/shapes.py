@@ -8,7 +8,7 @@ from typing import Any
 
 from livekit.broker.venue.engine.account import AccountView, PositionView
 from livekit.broker.venue.engine.engine import Engine
-from livekit.broker.venue.engine.identity import asset_id, server_id
+from livekit.broker.venue.engine.identity import server_id
 from livekit.broker.venue.engine.records import Activity, EquityPoint, Order
 from livekit.broker.venue.wire import amount, cents, stamp
 from livekit.sessions import (
@@ -28,7 +28,7 @@ __all__ = [
     "calendar_json",
     "clock_json",
     "history_json",
-    "order_json",
+    "order_text",
     "position_json",
 ]
 
@@ -37,52 +37,55 @@ ZERO = Decimal(0)
 SETTLEMENT = ((date(2024, 5, 28), 1), (date(2017, 9, 5), 2), (date.min, 3))
 
 
-def order_json(order: Order, legs: list[Order] | None = None) -> dict[str, Any]:
-    """An order; ``legs`` only in nested answers, else null."""
-    return {
-        "id": order.order_id,
-        "client_order_id": order.client_order_id,
-        "created_at": stamp(order.created_at),
-        "updated_at": stamp(order.updated_at),
-        "submitted_at": stamp(order.submitted_at),
-        "filled_at": stamp(order.filled_at) if order.status == "filled" else None,
-        "expired_at": stamp(order.expired_at),
-        "expires_at": stamp(order.expires_at),
-        "canceled_at": stamp(order.canceled_at),
-        "failed_at": stamp(order.failed_at),
-        "replaced_at": stamp(order.replaced_at),
-        "replaced_by": order.replaced_by,
-        "replaces": order.replaces,
-        "asset_id": asset_id(order.ticker),
-        "symbol": order.ticker,
-        "asset_class": "us_equity",
-        "notional": None,
-        "qty": str(order.qty),
-        "filled_qty": str(order.filled_qty),
-        "filled_avg_price": amount(order.filled_average_price, 6),
-        "order_class": "" if order.order_class == "simple" else order.order_class,
-        "order_type": order.type,
-        "type": order.type,
-        "side": order.side,
-        "position_intent": "buy_to_open" if order.side == "buy" else "sell_to_close",
-        "time_in_force": order.time_in_force,
-        "limit_price": amount(order.limit_price),
-        "stop_price": amount(order.stop_price),
-        "status": order.status,
-        "extended_hours": order.extended_hours,
-        "legs": [order_json(leg) for leg in legs] if legs else None,
-        "trail_percent": amount(order.trail_percent),
-        "trail_price": amount(order.trail_usd),
-        "hwm": amount(order.high_water),
-        "subtag": None,
-        "source": None,
-    }
+def order_text(order: Order, asset: str, legs: list[Order] | None = None) -> str:
+    """An order in the asset of this id as JSON; ``legs`` only in nested answers, else null.
+
+    It is written directly, because nearly every answer of the venue is an order. Ids, names and
+    numbers hold nothing that JSON would escape: the venue takes or makes no others.
+    """
+    nested = ",".join([order_text(leg, asset) for leg in legs]) if legs else ""
+    kind, at = order.type, order.filled_at if order.status == "filled" else None
+    return (
+        f'{{"id":"{order.order_id}","client_order_id":"{order.client_order_id}",'
+        f'"created_at":{_at(order.created_at)},"updated_at":{_at(order.updated_at)},'
+        f'"submitted_at":{_at(order.submitted_at)},"filled_at":{_at(at)},'
+        f'"expired_at":{_at(order.expired_at)},"expires_at":{_at(order.expires_at)},'
+        f'"canceled_at":{_at(order.canceled_at)},"failed_at":{_at(order.failed_at)},'
+        f'"replaced_at":{_at(order.replaced_at)},"replaced_by":{_name(order.replaced_by)},'
+        f'"replaces":{_name(order.replaces)},"asset_id":"{asset}","symbol":"{order.ticker}",'
+        f'"asset_class":"us_equity","notional":null,"qty":"{order.qty}",'
+        f'"filled_qty":"{order.filled_qty}",'
+        f'"filled_avg_price":{_number(order.filled_average_price, 6)},'
+        f'"order_class":"{"" if order.order_class == "simple" else order.order_class}",'
+        f'"order_type":"{kind}","type":"{kind}","side":"{order.side}",'
+        f'"position_intent":"{"buy_to_open" if order.side == "buy" else "sell_to_close"}",'
+        f'"time_in_force":"{order.time_in_force}","limit_price":{_number(order.limit_price)},'
+        f'"stop_price":{_number(order.stop_price)},"status":"{order.status}",'
+        f'"extended_hours":{"true" if order.extended_hours else "false"},'
+        f'"legs":{f"[{nested}]" if nested else "null"},'
+        f'"trail_percent":{_number(order.trail_percent)},'
+        f'"trail_price":{_number(order.trail_usd)},"hwm":{_number(order.high_water)},'
+        f'"subtag":null,"source":null}}'
+    )
 
 
-def position_json(view: PositionView) -> dict[str, Any]:
-    """A position; fractions of one in the ``*_plpc`` and ``change_today`` fields.
+def _at(instant: datetime | None) -> str:
+    return "null" if instant is None else f'"{stamp(instant)}"'
 
-    The intraday figures compare with the last close for all shares, also those bought today.
+
+def _name(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
+
+
+def _number(value: Decimal | None, digits: int = 9) -> str:
+    return "null" if value is None else f'"{amount(value, digits)}"'
+
+
+def position_json(view: PositionView, asset: str) -> dict[str, Any]:
+    """A position in the asset of this id, negative when short.
+
+    The ``*_plpc`` and ``change_today`` fields are fractions of one. The intraday figures compare
+    with the last close for all shares, also those bought today.
     """
     position, price, last = view.position, view.price, view.last_close
     value, cost = view.market_value_usd, position.cost_usd
@@ -90,15 +93,15 @@ def position_json(view: PositionView) -> dict[str, Any]:
     today = None if price is None or last is None else position.qty * (price - last)
     before = None if last is None else position.qty * last
     return {
-        "asset_id": asset_id(position.ticker),
+        "asset_id": asset,
         "symbol": position.ticker,
         "exchange": EXCHANGE,
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": str(position.qty),
-        "qty_available": str(view.available),
+        "qty_available": str(view.available if position.qty > 0 else position.qty),
         "avg_entry_price": amount(position.average_entry_price, 6),
-        "side": "long",
+        "side": "long" if position.qty > 0 else "short",
         "market_value": amount(value, 6),
         "cost_basis": amount(cost, 6),
         "unrealized_pl": amount(profit, 6),
@@ -112,13 +115,14 @@ def position_json(view: PositionView) -> dict[str, Any]:
 
 
 def _share(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
-    return None if part is None or not whole else part / whole
+    return None if part is None or not whole else part / abs(whole)
 
 
 def account_json(engine: Engine, view: AccountView) -> dict[str, Any]:
     """The account; money as strings, in cents."""
     seed, state = engine.settings.seed, engine.state
     account_id = server_id(seed, "account")
+    nets = 1 if engine.settings.cash_nets_open_buys else 0
     last_value = view.last_long_market_value_usd
     return {
         "id": account_id,
@@ -126,7 +130,7 @@ def account_json(engine: Engine, view: AccountView) -> dict[str, Any]:
         "status": "ACTIVE",
         "crypto_status": "INACTIVE",
         "currency": "USD",
-        "cash": cents(view.cash_usd),
+        "cash": cents(view.cash_usd - nets * view.open_buys_usd),
         "portfolio_value": cents(view.equity_usd),
         "equity": cents(view.equity_usd),
         "last_equity": cents(view.last_equity_usd),
@@ -134,8 +138,8 @@ def account_json(engine: Engine, view: AccountView) -> dict[str, Any]:
         "regt_buying_power": cents(view.regt_buying_power_usd),
         "non_marginable_buying_power": cents(view.non_marginable_buying_power_usd),
         "long_market_value": cents(view.long_market_value_usd),
-        "short_market_value": "0",
-        "position_market_value": cents(view.long_market_value_usd),
+        "short_market_value": cents(view.short_market_value_usd),
+        "position_market_value": cents(view.long_market_value_usd + view.short_market_value_usd),
         "initial_margin": cents(view.initial_margin_usd),
         "maintenance_margin": cents(view.maintenance_margin_usd),
         "last_maintenance_margin": cents(last_value / 4),
@@ -154,7 +158,7 @@ def account_json(engine: Engine, view: AccountView) -> dict[str, Any]:
 
 
 def activity_json(activity: Activity, account_id: str) -> dict[str, Any]:
-    """A FILL row, or a row without a trade (SPLIT, CIL)."""
+    """A FILL row, or a row without a trade (SPLIT, CIL, NC, MA)."""
     common = {
         "id": activity.activity_id,
         "account_id": account_id,
@@ -221,17 +225,17 @@ def _settlement(session: date) -> date:
     return session
 
 
-def asset_json(ticker: str) -> dict[str, Any]:
-    """A listed stock: whole shares only, long only."""
+def asset_json(ticker: str, asset: str, *, active: bool) -> dict[str, Any]:
+    """A listed or delisted stock: whole shares only, long only."""
     return {
-        "id": asset_id(ticker),
+        "id": asset,
         "class": "us_equity",
         "exchange": EXCHANGE,
         "symbol": ticker,
         "name": f"{ticker} (simulated)",
-        "status": "active",
-        "tradable": True,
-        "marginable": True,
+        "status": "active" if active else "inactive",
+        "tradable": active,
+        "marginable": active,
         "shortable": False,
         "easy_to_borrow": False,
         "borrow_status": "not_available",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from livekit.broker.venue import shapes
-from livekit.broker.venue.engine.account import account_view, position_view
+from livekit.broker.venue.engine.account import PositionView, account_view, position_view
 from livekit.broker.venue.engine.engine import Engine
-from livekit.broker.venue.engine.identity import asset_id, server_id
+from livekit.broker.venue.engine.identity import server_id
 from livekit.broker.venue.engine.records import Activity, Order
 from livekit.broker.venue.engine.refusals import Refusal, invalid, not_found
 from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_body
@@ -19,6 +20,7 @@ __all__ = ["ROUTES"]
 
 ORDERS_DEFAULT, ORDERS_MOST = 50, 500
 ACTIVITIES_MOST = 100
+OTHER_ACTIVITIES = {"SPLIT", "CIL", "NC", "MA"}
 HISTORY_DAYS = {"D": 1, "W": 7, "M": 30, "A": 365}
 
 
@@ -28,7 +30,15 @@ HISTORY_DAYS = {"D": 1, "W": 7, "M": 30, "A": 365}
 def submit_order(engine: Engine, request: Request) -> Answer:
     """``POST /v2/orders``: the order as it was accepted, before it meets the market."""
     order = engine.submit(request.json())
-    return json_answer(shapes.order_json(order, _legs(engine, order)))
+    return _order_answer(engine, order, _legs(engine, order))
+
+
+def _order_answer(engine: Engine, order: Order, legs: list[Order] | None = None) -> Answer:
+    return Answer(200, _order_text(engine, order, legs).encode())
+
+
+def _order_text(engine: Engine, order: Order, legs: list[Order] | None = None) -> str:
+    return shapes.order_text(order, engine.market.asset_id(order.ticker), legs)
 
 
 def _legs(engine: Engine, order: Order) -> list[Order]:
@@ -50,12 +60,11 @@ def list_orders(engine: Engine, request: Request) -> Answer:
         if not (nested and order.parent_id is not None)
     ]
     chosen.sort(key=lambda order: (order.submitted_at, order.number), reverse=newest_first)
-    return json_answer(
-        [
-            shapes.order_json(order, _legs(engine, order) if nested else None)
-            for order in chosen[:limit]
-        ]
-    )
+    texts = [
+        _order_text(engine, order, _legs(engine, order) if nested else None)
+        for order in chosen[:limit]
+    ]
+    return Answer(200, f"[{','.join(texts)}]".encode())
 
 
 def _candidates(engine: Engine, request: Request, status: str) -> list[Order]:
@@ -63,8 +72,9 @@ def _candidates(engine: Engine, request: Request, status: str) -> list[Order]:
     low, high = _number_of(engine, request, "after_order_id"), None
     if request.text("before_order_id"):
         high = _number_of(engine, request, "before_order_id")
-    if (after or until) and (low is not None or high is not None):
-        raise invalid("before_order_id and after_order_id exclude after and until")
+    _check_bounds([after or until, low, high])
+    if request.text("asset_class", "us_equity") not in ("us_equity", "all"):
+        return []
     symbols, side = set(request.words("symbols")), request.text("side")
     orders = (
         engine.state.working_orders() if status == "open" else list(engine.state.orders.values())
@@ -83,6 +93,11 @@ def _candidates(engine: Engine, request: Request, status: str) -> list[Order]:
     ]
 
 
+def _check_bounds(bounds: list[object]) -> None:
+    if sum(bound is not None for bound in bounds) > 1:
+        raise invalid("before_order_id and after_order_id exclude each other and after and until")
+
+
 def _number_of(engine: Engine, request: Request, name: str) -> int | None:
     order_id = request.text(name)
     return _order(engine, order_id).number if order_id else None
@@ -99,7 +114,7 @@ def get_order(engine: Engine, request: Request) -> Answer:
     """``GET /v2/orders/{id}``; legs only when ``nested``."""
     order = _order(engine, request.captured["id"])
     legs = _legs(engine, order) if request.flag("nested") else None
-    return json_answer(shapes.order_json(order, legs))
+    return _order_answer(engine, order, legs)
 
 
 def get_order_by_client_id(engine: Engine, request: Request) -> Answer:
@@ -108,13 +123,13 @@ def get_order_by_client_id(engine: Engine, request: Request) -> Answer:
     order = engine.state.by_client_id.get(client_id)
     if order is None:
         raise not_found(f"order not found for {client_id}")
-    return json_answer(shapes.order_json(order))
+    return _order_answer(engine, order)
 
 
 def replace_order(engine: Engine, request: Request) -> Answer:
     """``PATCH /v2/orders/{id}``: a new order that replaces the old one."""
     order = _order(engine, request.captured["id"])
-    return json_answer(shapes.order_json(engine.replace(order, request.json())))
+    return _order_answer(engine, engine.replace(order, request.json()))
 
 
 def cancel_order(engine: Engine, request: Request) -> Answer:
@@ -150,7 +165,11 @@ def list_positions(engine: Engine, _request: Request) -> Answer:
         position_view(engine.state, engine.market, ticker)
         for ticker in sorted(engine.state.positions)
     )
-    return json_answer([shapes.position_json(view) for view in views if view is not None])
+    return json_answer([_position_json(engine, view) for view in views if view is not None])
+
+
+def _position_json(engine: Engine, view: PositionView) -> dict[str, Any]:
+    return shapes.position_json(view, engine.market.asset_id(view.position.ticker))
 
 
 def get_position(engine: Engine, request: Request) -> Answer:
@@ -159,16 +178,14 @@ def get_position(engine: Engine, request: Request) -> Answer:
     view = position_view(engine.state, engine.market, ticker)
     if view is None:
         raise not_found("position does not exist")
-    return json_answer(shapes.position_json(view))
+    return json_answer(_position_json(engine, view))
 
 
 def _ticker(engine: Engine, name: str) -> str:
-    if engine.market.is_listed(name, engine.now):
-        return name
-    for ticker in engine.market.history:
-        if asset_id(ticker) == name and engine.market.is_listed(ticker, engine.now):
-            return ticker
-    raise not_found(f"symbol not found: {name}")
+    ticker = engine.market.ticker_of(name, engine.now)
+    if ticker is None:
+        raise not_found(f"symbol not found: {name}")
+    return ticker
 
 
 def close_position(engine: Engine, request: Request) -> Answer:
@@ -177,13 +194,32 @@ def close_position(engine: Engine, request: Request) -> Answer:
     held = engine.state.held(ticker)
     if not held:
         raise not_found("position does not exist")
-    quantity: Decimal | str = Decimal(held)
+    if request.text("qty") and request.text("percentage"):
+        raise invalid("only one of qty or percentage is accepted")
+    quantity: Decimal | str = Decimal(abs(held))
     if request.text("qty"):
         quantity = request.text("qty")
     elif request.text("percentage"):
-        quantity = _percentage(request.text("percentage"), held)
-    order = engine.submit(_closing(ticker, quantity))
-    return json_answer(shapes.order_json(order))
+        quantity = _percentage(request.text("percentage"), abs(held))
+    return _order_answer(engine, _close(engine, ticker, quantity))
+
+
+def _close(engine: Engine, ticker: str, quantity: Decimal | str) -> Order:
+    """Send the closing order; its refusal names no related orders."""
+    side = "sell" if engine.state.held(ticker) > 0 else "buy"
+    try:
+        return engine.submit(
+            {
+                "symbol": ticker,
+                "qty": quantity,
+                "side": side,
+                "type": "market",
+                "time_in_force": "day",
+            }
+        )
+    except Refusal as refusal:
+        refusal.extras.pop("related_orders", None)
+        raise
 
 
 def _percentage(text: str, held: int) -> Decimal:
@@ -196,16 +232,6 @@ def _percentage(text: str, held: int) -> Decimal:
     return percent * held / 100
 
 
-def _closing(ticker: str, quantity: Decimal | str) -> dict[str, Any]:
-    return {
-        "symbol": ticker,
-        "qty": quantity,
-        "side": "sell",
-        "type": "market",
-        "time_in_force": "day",
-    }
-
-
 def close_all_positions(engine: Engine, request: Request) -> Answer:
     """``DELETE /v2/positions``: every position at market, optionally after cancelling orders."""
     if request.flag("cancel_orders"):
@@ -216,10 +242,10 @@ def close_all_positions(engine: Engine, request: Request) -> Answer:
 
 def _close_outcome(engine: Engine, ticker: str) -> dict[str, Any]:
     try:
-        order = engine.submit(_closing(ticker, Decimal(engine.state.held(ticker))))
+        order = _close(engine, ticker, Decimal(abs(engine.state.held(ticker))))
     except Refusal as refusal:
         return {"symbol": ticker, "status": refusal.status, "body": refusal_body(refusal)}
-    return {"symbol": ticker, "status": 200, "body": shapes.order_json(order)}
+    return {"symbol": ticker, "status": 200, "body": json.loads(_order_text(engine, order))}
 
 
 # --------------------------------------------------------------------------------------- account
@@ -251,7 +277,7 @@ def list_activities(engine: Engine, request: Request) -> Answer:
 
 def _category(request: Request) -> set[str]:
     category = request.choice("category", ("", "trade_activity", "non_trade_activity"), "")
-    return {"": set(), "trade_activity": {"FILL"}, "non_trade_activity": {"SPLIT", "CIL"}}[category]
+    return {"": set(), "trade_activity": {"FILL"}, "non_trade_activity": OTHER_ACTIVITIES}[category]
 
 
 def _wanted(rows: list[Activity], request: Request, kinds: set[str]) -> list[Activity]:
@@ -282,6 +308,8 @@ def _after_token(
 def portfolio_history(engine: Engine, request: Request) -> Answer:
     """``GET /v2/account/portfolio/history`` in daily points (equity at each close)."""
     request.choice("timeframe", ("1D", "1Min", "5Min", "15Min", "1H"), "1D")
+    if all(request.text(name) for name in ("start", "end", "period")):
+        raise invalid("only two of start, end and period are accepted")
     period = request.text("period", "1M")
     count, unit = period[:-1], period[-1:]
     if unit not in HISTORY_DAYS or not count.isascii() or not count.isdigit() or len(count) > 4:
@@ -326,21 +354,25 @@ def get_calendar(_engine: Engine, request: Request) -> Answer:
 
 
 def list_assets(engine: Engine, request: Request) -> Answer:
-    """``GET /v2/assets``: the tickers that have begun to trade."""
-    wanted = request.text("status", "active") == "active"
-    wanted &= request.text("asset_class", "us_equity") == "us_equity"
+    """``GET /v2/assets``: the tickers that have begun to trade, inactive ones too."""
+    status = request.choice("status", ("active", "inactive", "all"), "all")
+    wanted = request.text("asset_class", "us_equity") == "us_equity"
     wanted &= request.text("exchange", shapes.EXCHANGE) == shapes.EXCHANGE
-    listed = (ticker for ticker in engine.market.history if _listed(engine, ticker))
-    return json_answer([shapes.asset_json(ticker) for ticker in listed] if wanted else [])
+    market, now = engine.market, engine.now
+    listed = [ticker for ticker in market.history if market.is_listed(ticker, now)]
+    rows = [_asset_json(engine, ticker) for ticker in listed if wanted]
+    return json_answer([row for row in rows if status in ("all", row["status"])])
 
 
-def _listed(engine: Engine, ticker: str) -> bool:
-    return engine.market.is_listed(ticker, engine.now)
+def _asset_json(engine: Engine, ticker: str) -> dict[str, Any]:
+    market = engine.market
+    active = market.is_active(ticker, engine.now)
+    return shapes.asset_json(ticker, market.asset_id(ticker), active=active)
 
 
 def get_asset(engine: Engine, request: Request) -> Answer:
-    """``GET /v2/assets/{symbol or id}``."""
-    return json_answer(shapes.asset_json(_ticker(engine, request.captured["id"])))
+    """``GET /v2/assets/{symbol, id or CUSIP}``."""
+    return json_answer(_asset_json(engine, _ticker(engine, request.captured["id"])))
 
 
 ROUTES = (

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
 from livekit.broker.venue.api import KEY_HEADERS, VenueApp
 from livekit.broker.venue.wire import DRIPS, LOSSES, Answer
 
 __all__ = ["VenueTransport"]
+
+
+PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 
 class VenueTransport(BaseAdapter):
@@ -38,7 +40,8 @@ class VenueTransport(BaseAdapter):
         """Hand the request to the application and wrap its answer."""
         parts = urlsplit(request.url or "")
         given = request.headers
-        headers = {name: _text(given[name]) for name in KEY_HEADERS if name in given}
+        found = ((name, given.get(name)) for name in KEY_HEADERS)
+        headers = {name: _text(value) for name, value in found if value is not None}
         body = request.body or b""
         answer = self._app.handle(
             str(request.method),
@@ -51,8 +54,9 @@ class VenueTransport(BaseAdapter):
             raise _loss(answer, request)
         response = requests.Response()
         response.status_code = answer.status
-        response.reason = HTTPStatus(answer.status).phrase
-        response.headers = CaseInsensitiveDict(answer.headers)
+        response.reason = PHRASES[answer.status]
+        for name, text in answer.headers.items():
+            response.headers[name] = text
         response.encoding = "utf-8"
         response.url = request.url or ""
         response.request = request

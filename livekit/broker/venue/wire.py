@@ -95,7 +95,7 @@ class Request:
     def read(cls, method: str, path: str, query: str, body: bytes) -> Request:
         """Decode path and query; any text is accepted."""
         pairs = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
-        return cls(method.upper(), unquote(path), pairs, body)
+        return cls(method.upper(), unquote(path) if "%" in path else path, pairs, body)
 
     def text(self, name: str, default: str = "") -> str:
         """A query value."""

@@ -100,6 +100,18 @@ def test_a_working_leg_is_listed_however_old_its_group(at_venue, time):
     assert at_venue.list_orders(status="open") == (leg,)
 
 
+def test_open_orders_cost_one_request_and_a_second_while_an_entry_has_a_leg(at_venue, time):
+    enter(at_venue)
+    before = at_venue.requests_sent
+    (entry,) = at_venue.list_orders(status="open")
+    assert [leg.status for leg in entry.legs] == ["held"]
+    assert at_venue.requests_sent - before == 2
+    time.sleep(20 * 60)
+    before = at_venue.requests_sent
+    assert len(at_venue.list_orders(status="open")) == 1  # the stop by itself
+    assert at_venue.requests_sent - before == 1
+
+
 def test_reserved_shares_are_sold_only_after_the_stop_is_gone(at_venue, time):
     enter(at_venue)
     time.sleep(20 * 60)

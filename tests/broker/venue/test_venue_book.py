@@ -414,7 +414,8 @@ def require_sound(venue: Venue) -> None:
         if state.interventions:  # a reverse split leaves the legs of groups as they are
             free = max(0, free)
         assert int(row["qty_available"]) == free
-        value += Decimal(row["market_value"])
+        fraction = state.positions[row["symbol"]].fraction_due  # paid at the open after a split
+        value += Decimal(row["market_value"]) + fraction * Decimal(row["current_price"])
     account = venue.raw.get("/account")
     assert abs(Decimal(account["equity"]) - Decimal(account["cash"]) - value) <= Decimal("0.01")
     spent = sum((row.net_usd for row in state.activities), Decimal(0))

@@ -116,6 +116,85 @@ def test_what_comes_from_a_browser_is_refused(face, name):
     assert requests.get(url, headers=headers, timeout=5).status_code == 403
 
 
+UPGRADES = [
+    (
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    ),
+    b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    b"Upgrade: \xff\r\nConnection: upgrade\r\n",
+]
+
+
+@pytest.mark.parametrize("path", [b"/stream", b"/v2/orders", b"/control/advance"])
+@pytest.mark.parametrize("upgrade", UPGRADES, ids=["websocket", "h2c", "noise"])
+def test_no_connection_becomes_another_protocol(face, path, upgrade):
+    keys = b"".join(b"%s: %s\r\n" % (a.encode(), b.encode()) for a, b in account_keys().items())
+    head = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % (path, face.port)
+    reply = face.say(head + keys + upgrade + b"\r\n\x81\x85hello")
+    status = status_of(reply)
+    assert status is not None
+    assert 400 <= status < 500
+    assert face.is_untouched
+
+
+@calm
+@given(
+    path=st.sampled_from(["orders", "orders/x", "account", "stocks/bars", "positions/AAA"])
+    | st.text(),
+    query=st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4),
+    method=st.sampled_from(["GET", "DELETE", "PATCH", "PUT", "HEAD", "OPTIONS"]),
+)
+def test_any_address_with_keys_gets_an_answer_of_the_venues_own(face, path, query, method):
+    url = f"http://127.0.0.1:{face.port}/v2/{path}"
+    with requests.Session() as session:
+        session.trust_env = False
+        reply = session.request(
+            method, url, params=query, headers=account_keys(), timeout=10, allow_redirects=False
+        )
+    assert reply.status_code in (200, 204, 207) or 400 <= reply.status_code < 500
+    assert face.is_untouched
+
+
+@pytest.mark.parametrize("path", ["clock", "advance", "faults", "halt", "split", "merge", "park"])
+def test_the_account_keys_open_no_control(face, path):
+    url = f"http://127.0.0.1:{face.port}/control/{path}"
+    before = face.venue.engine.now
+    for headers in (account_keys(), {}, {"X-Control-Key": KEYS.secret_key}):
+        assert requests.post(url, headers=headers, json={}, timeout=5).status_code == 401
+        assert requests.get(url, headers=headers, timeout=5).status_code == 401
+    assert face.venue.engine.now == before
+
+
+@calm
+@given(
+    path=st.sampled_from(
+        ["advance", "faults", "halt", "resume", "split", "rename", "delist", "merge", "park"]
+    ),
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.just("AAA"),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["symbol", "day", "ratio", "rules", "seed", "seconds", "to"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    ),
+)
+def test_no_body_with_the_control_key_breaks_the_venue(face, path, body):
+    url, headers = (
+        f"http://127.0.0.1:{face.port}/control/{path}",
+        {"X-Control-Key": "control-secret"},
+    )
+    reply = requests.post(url, headers=headers, json=body, timeout=10)
+    assert reply.status_code in (200, 204) or 400 <= reply.status_code < 500
+    requests.delete(f"http://127.0.0.1:{face.port}/control/faults", headers=headers, timeout=5)
+    assert face.is_untouched
+
+
 def test_another_name_for_the_same_machine_is_refused(face):
     headers = account_keys() | {"Host": f"rebound.example:{face.port}"}
     url = f"http://127.0.0.1:{face.port}/v2/account"

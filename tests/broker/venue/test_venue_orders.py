@@ -298,11 +298,16 @@ def test_after_and_until_are_exclusive_and_so_are_the_order_ids():
         venue.at(THURSDAY, 9, 0, second)
         shown.append(venue.send(client_order_id=f"n{second}", qty="1"))
     window = {"after": shown[0]["submitted_at"], "until": shown[3]["submitted_at"]}
-    between = {"after_order_id": shown[0]["id"], "before_order_id": shown[3]["id"]}
-    for query in (window, between):
+    later, earlier = {"after_order_id": shown[0]["id"]}, {"before_order_id": shown[3]["id"]}
+    for query, names in (
+        (window, ["n2", "n1"]),
+        (later, ["n3", "n2", "n1"]),
+        (earlier, ["n2", "n1", "n0"]),
+    ):
         rows = venue.raw.get("/orders", query)
-        assert [row["client_order_id"] for row in rows] == ["n2", "n1"]
-    assert refusal(venue.raw.get, "/orders", window | between)[0] == 422
+        assert [row["client_order_id"] for row in rows] == names
+    for query in (window | later, window | earlier, later | earlier):
+        assert refusal(venue.raw.get, "/orders", query)[0] == 422
 
 
 def test_orders_can_be_asked_for_by_symbol_side_and_status():

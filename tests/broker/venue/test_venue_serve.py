@@ -153,6 +153,65 @@ def test_a_killed_venue_goes_on_where_it_was(tmp_path):
         assert [one.symbol for one in client.get_all_positions()] == ["AAPL"]
 
 
+def half_filled(env: dict[str, str]) -> tuple[str, str]:
+    """Status and filled quantity of the order that a fault fills by half."""
+    order = trading_client(env).get_order_by_client_id("half")
+    return order.status.value, str(order.filled_qty)
+
+
+def test_orders_filled_in_part_faults_and_clock_survive_a_kill(tmp_path):
+    book = tmp_path / "venue.db"
+    rules = [
+        {"kind": "partial_then_expiry", "symbol": "AAPL"},
+        {"kind": "server_error", "path": "/v2/account", "nth": 2, "times": 1},
+    ]
+
+    def control(env: dict[str, str], name: str, body: dict[str, object] | None = None) -> dict:
+        url, headers = (
+            env["LIVEKIT_VENUE_CONTROL_URL"],
+            {"X-Control-Key": env["LIVEKIT_VENUE_CONTROL_KEY"]},
+        )
+        method = "GET" if body is None else "POST"
+        return requests.request(
+            method, f"{url}/{name}", json=body, headers=headers, timeout=5
+        ).json()
+
+    def account_status(env: dict[str, str]) -> int:
+        keys = {
+            "APCA-API-KEY-ID": env["APCA_API_KEY_ID"],
+            "APCA-API-SECRET-KEY": env["APCA_API_SECRET_KEY"],
+        }
+        url = f"{env['APCA_API_BASE_URL']}/v2/account"
+        return requests.get(url, headers=keys, timeout=5).status_code
+
+    with serving(book) as (env, child):
+        control(env, "faults", {"rules": rules, "seed": 3})
+        trading_client(env).submit_order(
+            LimitOrderRequest(
+                symbol="AAPL",
+                qty=10,
+                side=OrderSide.BUY,
+                time_in_force=TimeInForce.DAY,
+                limit_price=1000,
+                client_order_id="half",
+            )
+        )
+        assert half_filled(env) == ("partially_filled", "5")
+        assert account_status(env) == 200  # the first read
+        before = control(env, "clock")["now"]
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    with serving(book, session="") as (env, _):
+        assert control(env, "clock")["now"] == before
+        faults = control(env, "faults")
+        assert [rule["kind"] for rule in faults["rules"]] == [rule["kind"] for rule in rules]
+        assert (faults["seed"], faults["counts"]["partial_then_expiry"]) == (3, 1)
+        assert half_filled(env) == ("partially_filled", "5")
+        assert [account_status(env) for _ in range(2)] == [500, 200]  # the second read, not again
+        control(env, "advance", {"to": "2020-01-30T16:00:00-05:00"})
+        assert half_filled(env) == ("expired", "5")
+
+
 def test_a_book_is_never_taken_back_in_time(tmp_path):
     book = tmp_path / "venue.db"
     with serving(book), pytest.raises(LockHeld):

@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from livekit.broker.venue.engine.market import Market
-from livekit.broker.venue.engine.records import EquityPoint, Position
+from livekit.broker.venue.engine.records import EquityPoint, Order, Position
 from livekit.broker.venue.engine.state import VenueState
 
-__all__ = ["AccountView", "PositionView", "account_view", "held_for_orders", "position_view"]
+__all__ = [
+    "AccountView",
+    "PositionView",
+    "account_view",
+    "held_for_orders",
+    "holders",
+    "position_view",
+]
 
 MULTIPLIER = 4
 INITIAL_MARGIN = Decimal("0.5")  # Regulation T
 MAINTENANCE_MARGIN = Decimal("0.25")  # FINRA minimum for long stock
+SHORT_MAINTENANCE_MARGIN = Decimal("0.3")  # and for short stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +39,18 @@ class AccountView:
     long_market_value_usd: Decimal
     last_long_market_value_usd: Decimal
     open_buys_usd: Decimal
+    short_market_value_usd: Decimal = Decimal(0)
 
     @property
     def maintenance_margin_usd(self) -> Decimal:
-        """A quarter of the long market value."""
-        return MAINTENANCE_MARGIN * self.long_market_value_usd
+        """A quarter of the long market value and 30 % of the short one."""
+        short = SHORT_MAINTENANCE_MARGIN * self.short_market_value_usd
+        return MAINTENANCE_MARGIN * self.long_market_value_usd - short
 
     @property
     def initial_margin_usd(self) -> Decimal:
-        """Half of the long market value."""
-        return INITIAL_MARGIN * self.long_market_value_usd
+        """Half of the market value, long and short."""
+        return INITIAL_MARGIN * (self.long_market_value_usd - self.short_market_value_usd)
 
     @property
     def buying_power_usd(self) -> Decimal:
@@ -76,12 +86,22 @@ class PositionView:
 
 
 def held_for_orders(state: VenueState, ticker: str) -> int:
-    """Shares that working sell orders hold; a leg still ``held`` holds none."""
-    return sum(
-        order.remaining
-        for order in state.working_on(ticker)
-        if order.side == "sell" and order.status != "held"
-    )
+    """Shares that sell orders hold.
+
+    A leg still ``held`` holds none, nor does an order that waits to replace another; a cancelled
+    one may hold its shares for a while.
+    """
+    return sum(order.remaining for order in holders(state, ticker))
+
+
+def holders(state: VenueState, ticker: str) -> list[Order]:
+    """The sell orders that hold shares of ``ticker``."""
+    working = [
+        order
+        for order in state.working.get(ticker, {}).values()
+        if order.side == "sell" and order.status != "held" and not order.is_successor
+    ]
+    return working + state.lingering_on(ticker) if state.lingering else working
 
 
 def available(state: VenueState, ticker: str) -> int:
@@ -102,28 +122,31 @@ def position_view(state: VenueState, market: Market, ticker: str) -> PositionVie
     )
 
 
-def _long_market_value(state: VenueState, market: Market) -> Decimal:
-    return sum(
-        (
-            (position.qty + position.fraction_due)
-            * (market.mark(ticker, state.clock) or position.average_entry_price)
-            for ticker, position in state.positions.items()
-        ),
-        Decimal(0),
-    )
+def _market_values(state: VenueState, market: Market) -> tuple[Decimal, Decimal]:
+    """Market value of what is held, and (not above 0) of what was sold short, USD."""
+    long = short = Decimal(0)
+    for ticker, position in state.positions.items():
+        price = market.mark(ticker, state.clock) or position.average_entry_price
+        value = (position.qty + position.fraction_due) * price
+        if value < 0:
+            short += value
+        else:
+            long += value
+    return long, short
 
 
 def account_view(state: VenueState, market: Market) -> AccountView:
     """The account now."""
-    value = _long_market_value(state, market)
+    long, short = _market_values(state, market)
     last = state.closes[-1] if state.closes else None
     return AccountView(
         state.cash_usd,
-        state.cash_usd + value,
+        state.cash_usd + long + short,
         last.equity_usd if last else state.opening_cash_usd,
-        value,
+        long,
         last.long_market_value_usd if last else Decimal(0),
-        sum((open_buy_usd for open_buy_usd in _open_buys(state)), Decimal(0)),
+        sum(_open_buys(state), Decimal(0)),
+        short,
     )
 
 
@@ -138,6 +161,6 @@ def _open_buys(state: VenueState) -> list[Decimal]:
 
 def close_of_day(state: VenueState, market: Market) -> EquityPoint:
     """The account at the close of the clock's session."""
-    value = _long_market_value(state, market)
+    long, short = _market_values(state, market)
     day = market.phase(state.clock).day
-    return EquityPoint(day, state.cash_usd + value, state.cash_usd, value)
+    return EquityPoint(day, state.cash_usd + long + short, state.cash_usd, long)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from decimal import Decimal
 
-from livekit.broker.venue.engine.account import account_view, available, held_for_orders
+from livekit.broker.venue.engine.account import account_view, available, held_for_orders, holders
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import OrderRequest
 from livekit.broker.venue.engine.records import CENT, Order, collared, plain
 from livekit.broker.venue.engine.refusals import Refusal, forbidden, invalid, unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
-from livekit.broker.venue.engine.state import VenueState
+from livekit.broker.venue.engine.state import VenueState, position_intent
+from livekit.broker.venue.engine.timing import CLS_CUTOFF, OPG_CUTOFF
 from livekit.sessions import (
     EXCHANGE_ZONE,
     close_instant,
@@ -20,13 +21,19 @@ from livekit.sessions import (
     open_instant,
 )
 
-OPG_CUTOFF, CLS_CUTOFF = timedelta(minutes=2), timedelta(minutes=10)
 EVENING = time(19)
+SMALLEST_COST_USD = Decimal(1)
 
-__all__ = ["admit", "insufficient_qty", "require_stop_beyond_market", "reserve_price"]
+__all__ = [
+    "admit",
+    "insufficient_qty",
+    "require_buying_power",
+    "require_stop_beyond_market",
+    "reserve_price",
+]
 
 
-def reserve_price(request: OrderRequest, price: Decimal | None) -> Decimal:
+def reserve_price(request: OrderRequest | Order, price: Decimal | None) -> Decimal:
     """What a buy is charged against buying power per share, USD."""
     reference = request.limit_price
     if reference is None:
@@ -48,13 +55,17 @@ def admit(
         raise forbidden("account is not authorized to trade")
     if not market.is_listed(request.symbol, state.clock):
         raise unprocessable(f'asset "{request.symbol}" not found')
+    if not market.is_active(request.symbol, state.clock):
+        raise unprocessable(f'asset "{request.symbol}" is not active')
+    _check_intent(state, request)
     _check_window(request, state.clock)
     if request.order_class == "bracket" and state.held(request.symbol):
         raise unprocessable("bracket orders must be entry orders")
     price = market.mark(request.symbol, state.clock)
     if price is not None:
         require_stop_beyond_market(request, price)
-        _check_legs(request, price)
+        if request.order_class != "simple":
+            _check_legs(request, price)
     if request.order_class == "simple" and request.type != "trailing_stop":
         _check_wash_trade(state, settings, request)
     if request.side == "sell":
@@ -62,6 +73,16 @@ def admit(
     else:
         _check_buying_power(state, market, request, price)
     return price
+
+
+def _check_intent(state: VenueState, request: OrderRequest) -> None:
+    if request.position_intent is None:
+        return
+    inferred = position_intent(state, request.symbol, request.side)
+    if request.position_intent != inferred:
+        raise unprocessable(
+            f"position intent mismatch, inferred: {inferred}, specified: {request.position_intent}"
+        )
 
 
 def require_stop_beyond_market(request: OrderRequest, price: Decimal) -> None:
@@ -78,8 +99,10 @@ def require_stop_beyond_market(request: OrderRequest, price: Decimal) -> None:
 
 def _check_window(request: OrderRequest, now: datetime) -> None:
     """Auction orders are refused from shortly before their auction until 19:00 New York."""
+    if request.time_in_force not in ("opg", "cls"):
+        return
     local = exchange_time(now)
-    if request.time_in_force not in ("opg", "cls") or not is_session(local.date()):
+    if not is_session(local.date()):
         return
     evening = datetime.combine(local.date(), EVENING, tzinfo=EXCHANGE_ZONE)
     ends = close_instant(local.date()) - CLS_CUTOFF
@@ -146,7 +169,7 @@ def _wash_reason(order: Order, request: OrderRequest) -> str | None:
 
 
 def _check_shares(state: VenueState, request: OrderRequest) -> None:
-    if not state.held(request.symbol):
+    if state.held(request.symbol) <= 0:
         raise forbidden("account is not allowed to short")
     free = available(state, request.symbol)
     if request.qty > free:
@@ -155,18 +178,13 @@ def _check_shares(state: VenueState, request: OrderRequest) -> None:
 
 def insufficient_qty(state: VenueState, symbol: str, requested: int, free: int) -> Refusal:
     """The refusal of a sell beyond the shares that no order holds."""
-    holders = [
-        order.order_id
-        for order in state.working_on(symbol)
-        if order.side == "sell" and order.status != "held"
-    ]
     return forbidden(
         f"insufficient qty available for order (requested: {requested}, available: {free})",
         available=str(free),
         existing_qty=str(state.held(symbol)),
         held_for_orders=str(held_for_orders(state, symbol)),
         symbol=symbol,
-        related_orders=holders,
+        related_orders=[order.order_id for order in holders(state, symbol)],
     )
 
 
@@ -174,6 +192,13 @@ def _check_buying_power(
     state: VenueState, market: Market, request: OrderRequest, price: Decimal | None
 ) -> None:
     cost = request.qty * reserve_price(request, price)
+    if 0 < cost < SMALLEST_COST_USD:
+        raise forbidden(f"cost basis must be >= minimal amount of order {SMALLEST_COST_USD}")
+    require_buying_power(state, market, cost)
+
+
+def require_buying_power(state: VenueState, market: Market, cost: Decimal) -> None:
+    """Refuse what costs more than may still be bought, USD."""
     power = account_view(state, market).buying_power_usd
     if cost > power:
         raise forbidden(

@@ -14,6 +14,7 @@ from typing import Any
 
 from livekit.broker.venue.engine.account import close_of_day
 from livekit.broker.venue.engine.admission import admit
+from livekit.broker.venue.engine.corporate import apply_intervention
 from livekit.broker.venue.engine.fills import Step, fill_model
 from livekit.broker.venue.engine.history import PriceHistory, day_times
 from livekit.broker.venue.engine.interventions import Intervention, changed
@@ -22,7 +23,7 @@ from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import parse_order, refused_symbol
 from livekit.broker.venue.engine.records import Order
 from livekit.broker.venue.engine.refusals import Refusal, invalid, unprocessable
-from livekit.broker.venue.engine.replacing import replacement
+from livekit.broker.venue.engine.replacing import give_up, replacement, succeed, take_over
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.splits import apply_splits, pay_fractions
 from livekit.broker.venue.engine.state import VenueState
@@ -37,8 +38,10 @@ from livekit.sessions import (
 __all__ = ["Engine"]
 
 Boundary = tuple[datetime, Callable[[date], None]]
+UUID_LENGTH = 36
 LAST_INSTANT = datetime(LAST_DAY.year, 12, 1, tzinfo=UTC)  # sessions beyond it must still exist
 LOW_STEP, HIGH_STEP, CLOSE_STEP = 1, 2, 3
+PARKINGS = ("done_for_day", "stopped", "suspended", "calculated", "accepted_for_bidding")
 AUCTIONS, IMMEDIATE = ("opg", "cls"), ("ioc", "fok")
 
 
@@ -72,7 +75,7 @@ class Engine:
     def submit(self, body: dict[str, Any]) -> Order:
         """Accept an order or raise `Refusal`; `settle` then lets it meet the market."""
         try:
-            request = parse_order(body)
+            request = parse_order(self._with_symbol(body))
             price = admit(self.state, self.market, self.settings, request)
         except Refusal as refusal:
             ticker, client_id = refused_symbol(body)
@@ -82,14 +85,27 @@ class Engine:
         self._arrived.append(order)
         return order
 
-    def cancel(self, order: Order) -> None:
-        """Request the cancel of an order; raises `Refusal` when its status forbids it."""
-        self.orders.request_cancel(order)
+    def _with_symbol(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body with its ticker where it names the asset by its id."""
+        name = body.get("symbol")
+        if not isinstance(name, str) or len(name) != UUID_LENGTH:
+            return body
+        return body | {"symbol": self.market.ticker_of(name, self.now) or name}
+
+    def cancel(self, order: Order, *, delay_s: float | None = None) -> None:
+        """Request the cancel of an order; raises `Refusal` when its status forbids it.
+
+        ``delay_s`` is how long it takes to be effective, if not what the settings say.
+        """
+        was_successor = order.is_successor
+        self.orders.request_cancel(order, delay_s)
+        if was_successor:
+            give_up(self.orders, self.state.orders[order.replaces or ""])
 
     def replace(self, order: Order, body: dict[str, Any]) -> Order:
         """Replace an order by a new one; raises `Refusal` when that is not possible."""
         request = replacement(self.state, self.market, self.settings, order, body)
-        new = self.orders.replace_with(order, request)
+        new = succeed(self.orders, order, request)
         self._arrived.append(new)
         return new
 
@@ -99,7 +115,9 @@ class Engine:
         for order in arrived:
             if order.fate == "reject" and not order.is_terminal:
                 self.orders.reject(order)
-            if order.is_terminal or not self.market.phase(self.now).is_open:
+            if order.is_terminal or order.is_successor:
+                continue
+            if not self.market.phase(self.now).is_open:
                 continue
             if order.status == "pending_new":
                 self.orders.open_for_trading(order)
@@ -135,7 +153,10 @@ class Engine:
     def _wake(self, due: datetime) -> None:
         waiting = [self.state.orders[key] for key, at in self.state.timers.items() if at <= due]
         for order in sorted(waiting, key=lambda order: order.number):
-            self.orders.wake(order)
+            if order.is_successor:
+                take_over(self.orders, self.state.orders[order.replaces or ""], order)
+            if not order.is_terminal:
+                self.orders.wake(order)
 
     def _boundaries_after(self, instant: datetime) -> Iterator[Boundary]:
         session = session_on_or_after(exchange_time(instant).date())
@@ -155,7 +176,7 @@ class Engine:
     # ---------------------------------------------------------------------------- interventions
 
     def intervene(self, intervention: Intervention) -> None:
-        """Let a split or a change of symbol happen on a day to come.
+        """Let a corporate action happen on a day to come.
 
         Raises `Refusal` when the ticker is unknown or does not trade from then on, when the new
         name is taken, or when the day has begun.
@@ -165,7 +186,7 @@ class Engine:
             raise invalid("the ticker is unknown or the day is no session")
         if day_times(day).dawn <= self.now:
             raise invalid("the day has begun")
-        if intervention.kind == "rename" and intervention.value in self.market.history:
+        if intervention.is_new_name and intervention.value in self.market.history:
             raise invalid(f"{intervention.value} is taken")
         self.market.use(changed(self._file, [*self.state.interventions, intervention]))
         self.state.intervene(intervention)
@@ -188,6 +209,19 @@ class Engine:
             if order.time_in_force not in AUCTIONS and price is not None:
                 self.orders.match(order, Step(price))
 
+    def park(self, order: Order, status: str) -> None:
+        """Give a working order one of the rare statuses (`PARKINGS`), or ``new`` it again.
+
+        Raises `Refusal` when the order is not working, or not parked.
+        """
+        before = order.status
+        if status == "new" and before in PARKINGS:
+            self.orders.unpark(order, before)
+        elif status in PARKINGS:
+            self.orders.park(order, status)
+        if order.status == before:
+            raise invalid(f"an order in {before} status cannot become {status}")
+
     def block(self, *, blocked: bool) -> None:
         """Let the account trade, or not."""
         self.state.block(blocked=blocked)
@@ -200,11 +234,12 @@ class Engine:
 
     def _dawn(self, day: date) -> None:
         for one in self.state.interventions:
-            if one.kind == "rename" and one.day == day:
-                self.state.rename(one.ticker, one.value)
+            if one.day == day:
+                apply_intervention(self.orders, one)
         apply_splits(self.orders)
         for order in self.state.working_orders():
             self.orders.unpark(order, "done_for_day")
+            self.orders.unpark(order, "calculated")
             if order.status == "accepted" and order.type != "market":
                 order.submitted_at = self.now
                 self.orders.open_for_trading(order)

@@ -20,7 +20,7 @@ from livekit.model import DailyBars, FloatArray
 from livekit.sessions import EXCHANGE_ZONE, close_instant, open_instant
 from livekit.strategy.rules import snap_split_ratio
 
-__all__ = ["DayTimes", "PriceHistory", "clean_ratio", "day_times"]
+__all__ = ["DayTimes", "Listing", "PriceHistory", "clean_ratio", "day_times"]
 
 PRICE_COLUMNS = (
     "open",
@@ -78,14 +78,41 @@ def day_times(session: date) -> DayTimes:
     return DayTimes(session, at(4), at(8), opens, low, high, closes, at(16, 15))
 
 
-class PriceHistory:
-    """The daily bars of all tickers of a venue; ``sha256`` names their content."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """When a symbol exists.
 
-    def __init__(self, bars: Mapping[str, DailyBars], sha256: str) -> None:
+    It trades from ``first`` on (``from_dawn``: from 04:00 of that day) until the dawn of ``ended``.
+    After that the symbol is unknown, or, where ``stays_known``, an inactive asset. ``asset`` is the
+    first symbol of the same asset.
+    """
+
+    first: date
+    asset: str
+    from_dawn: bool = False
+    ended: date | None = None
+    stays_known: bool = True
+
+
+class PriceHistory:
+    """The daily bars of all tickers of a venue; ``sha256`` names their content.
+
+    ``listings`` tells of symbols that do not exist for as long as they have bars.
+    """
+
+    def __init__(
+        self,
+        bars: Mapping[str, DailyBars],
+        sha256: str,
+        listings: Mapping[str, Listing] | None = None,
+    ) -> None:
         self._bars = dict(sorted(bars.items()))
-        self._first: dict[str, date] = {
-            ticker: one.sessions[0].astype(object) for ticker, one in bars.items()
+        self._listings: dict[str, Listing] = {
+            ticker: Listing(one.sessions[0].astype(object), ticker)
+            for ticker, one in bars.items()
+            if len(one)
         }
+        self._listings |= listings or {}
         self.sha256 = sha256
 
     def __iter__(self) -> Iterator[str]:
@@ -98,9 +125,9 @@ class PriceHistory:
         """All bars of ``ticker``; the caller must not look beyond the clock."""
         return self._bars[ticker]
 
-    def first_session(self, ticker: str) -> date:
-        """The first session on which ``ticker`` has a bar."""
-        return self._first[ticker]
+    def listing(self, ticker: str) -> Listing | None:
+        """When ``ticker`` exists; None for a symbol that never does."""
+        return self._listings.get(ticker)
 
     @classmethod
     def from_parquet(cls, path: Path) -> PriceHistory:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from hashlib import blake2b
 
-__all__ = ["asset_id", "chance", "server_id"]
+__all__ = ["asset_id", "chance", "cusip", "server_id"]
 
 
 def _digest(size: int, *parts: object) -> bytes:
@@ -25,6 +25,12 @@ def server_id(seed: int, name: str, number: object = 0) -> str:
 def asset_id(ticker: str) -> str:
     """The asset id of a ticker, the same in every book."""
     return _uuid(_digest(16, "asset", ticker))
+
+
+@cache
+def cusip(ticker: str) -> str:
+    """A made-up CUSIP: nine letters and digits."""
+    return server_id(0, ticker, "cusip").replace("-", "")[:9].upper()
 
 
 def _uuid(digest: bytes) -> str:

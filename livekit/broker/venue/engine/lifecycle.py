@@ -7,9 +7,8 @@ of the graph and writes one line of the log.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 
 from livekit.broker.venue.engine.account import available
 from livekit.broker.venue.engine.admission import reserve_price
@@ -22,23 +21,28 @@ from livekit.broker.venue.engine.records import Activity, Order
 from livekit.broker.venue.engine.refusals import unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
-from livekit.sessions import (
-    EXCHANGE_ZONE,
-    close_instant,
-    exchange_time,
-    next_session,
-    open_instant,
-    session_of,
-    session_on_or_after,
+from livekit.broker.venue.engine.timing import (
+    cancel_frozen_until,
+    expiry_of,
+    local_stamp,
+    next_open,
 )
 
 __all__ = ["Lifecycle"]
 
-GTC_DAYS = 90
 LATE_FILL_S = 2.0
 CANCELLABLE = frozenset(
-    {"accepted", "new", "partially_filled", "calculated", "pending_new", "pending_cancel"}
+    {
+        "accepted",
+        "new",
+        "partially_filled",
+        "calculated",
+        "pending_new",
+        "pending_cancel",
+        "accepted_for_bidding",
+    }
 )
+PAUSED = frozenset({"suspended", "calculated", "done_for_day"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,8 @@ class Lifecycle:
 
     def accept(self, request: OrderRequest, price: Decimal | None) -> Order:
         """Take an admitted order in, with its legs ``held``; nothing is matched yet."""
-        number = len(self.state.orders) + 1
-        client_id = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
-        order = self._new_order(request, client_id, number)
+        number, client_id = self.next_name(request)
+        order = self.new_order(request, client_id, number)
         order.reserve_price = reserve_price(request, price) if order.side == "buy" else Decimal(0)
         self.state.add(order)
         if order.type == "trailing_stop" and price is not None:
@@ -69,7 +72,14 @@ class Lifecycle:
             self.state.log("accepted", leg)
         return order
 
-    def _new_order(self, request: OrderRequest, client_id: str, number: int) -> Order:
+    def next_name(self, request: OrderRequest) -> tuple[int, str]:
+        """Number and client id of the next order; an id is made when none was given."""
+        number = len(self.state.orders) + 1
+        made = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
+        return number, made
+
+    def new_order(self, request: OrderRequest, client_id: str, number: int) -> Order:
+        """The order that ``request`` asks for, not yet taken in."""
         now = self.state.clock
         return Order(
             order_id=server_id(self.settings.seed, client_id, "order"),
@@ -119,6 +129,8 @@ class Lifecycle:
         """Fill ``order`` if it meets ``step``; what becomes of its group follows."""
         if order.is_terminal or order.fate == "dying" or order.ticker in self.state.halted:
             return
+        if order.status in PAUSED or order.is_successor:
+            return
         if order.status == "held" and not self._triggers(order, step):
             return
         was_elected = order.elected
@@ -130,20 +142,48 @@ class Lifecycle:
             if moved or order.elected != was_elected:
                 self.state.touch(order)
             return
+        if order.fate == "swap" and order.elected:
+            self._swap(order, step)
+            return
         self._fill_some(order, self.fills.price(order, matched))
         if order.status == "filled":
             self._wake_legs(order, Step(step.price))
+
+    def _swap(self, stop: Order, step: Step) -> None:
+        """A stop that triggers is replaced by an order with an id of its own, which then fills."""
+        seed, name = self.settings.seed, stop.client_order_id
+        successor = replace(
+            stop,
+            order_id=server_id(seed, name, "triggered"),
+            client_order_id=server_id(seed, name, "triggered client id"),
+            number=len(self.state.orders) + 1,
+            status="new",
+            replaces=stop.order_id,
+            elected=False,
+            fate=None,
+        )
+        self.mark_replaced(stop, successor)
+        self.state.add(successor)
+        self.state.log("accepted", successor)
+        self.match(successor, step)
+
+    def mark_replaced(self, order: Order, successor: Order) -> None:
+        """``order`` ends because ``successor`` takes its place."""
+        order.status, order.replaced_at = "replaced", self.state.clock
+        order.replaced_by = successor.order_id
+        order.resume_at, order.cancel_due = None, None
+        self.state.log("replaced", order)
 
     def _triggers(self, leg: Order, step: Step) -> bool:
         """Whether a held stop that watches is reached: it then takes the place of its sibling."""
         parent = self.state.orders.get(leg.parent_id or "")
         if not watches(leg, parent) or matched_price(replace(leg), step) is None:
             return False
-        for other in self._group(leg):
-            if not other.is_terminal:
-                other.status, other.replaced_at = "replaced", self.state.clock
-                other.replaced_by, other.resume_at, other.cancel_due = leg.order_id, None, None
-                self.state.log("replaced", other)
+        for other in self._group(leg) if leg.fate != "both" else ():
+            if other.cancel_due is not None:
+                self._end(other, "canceled")
+            elif not other.is_terminal:
+                self.mark_replaced(other, leg)
         leg.status = "new"
         self.state.log("activated", leg)
         return True
@@ -151,7 +191,7 @@ class Lifecycle:
     def _fill_some(self, order: Order, price: Decimal) -> None:
         quantity = self.fills.quantity(order)
         if order.side == "sell":
-            quantity = min(quantity, self.state.held(order.ticker))
+            quantity = max(0, min(quantity, self.state.held(order.ticker)))
         if order.fate == "partial":
             quantity, order.fate = order.remaining // 2, "dying"
             self.state.touch(order)
@@ -171,11 +211,20 @@ class Lifecycle:
         for other in self._group(order) if self._is_exit(order) else ():
             if other.is_terminal or not self._is_exit(other):
                 continue
-            if order.status == "filled":
+            if order.status == "filled" and other.fate == "both":
+                self._fill_too(other)
+            elif order.status == "filled":
                 self._end(other, "canceled")
             else:
                 other.qty = other.filled_qty + order.remaining
                 self.state.log("adjusted", other)
+
+    def _fill_too(self, order: Order) -> None:
+        """The market was too fast: the other exit is filled as well, which sells short."""
+        price = order.limit_price or order.stop_price
+        order.fate = None
+        if price is not None:
+            self._fill(order, order.remaining, price)
 
     def _is_exit(self, order: Order) -> bool:
         return order.order_class == "oco" or (
@@ -200,22 +249,15 @@ class Lifecycle:
         else:
             order.status = "partially_filled" if order.cancel_due is None else order.status
             order.resume_at = self.state.clock + timedelta(seconds=REST_AFTER_S)
-        self._move_shares(order, quantity, amount)
+        self._move_shares(order, quantity, price, amount)
         self._record_fill(order, quantity, price)
         self.state.log("filled", order, fill=(quantity, price))
 
-    def _move_shares(self, order: Order, quantity: int, amount: Decimal) -> None:
+    def _move_shares(self, order: Order, quantity: int, price: Decimal, amount: Decimal) -> None:
         position = self.state.position(order.ticker)
-        if order.side == "buy":
-            position.cost_usd += amount
-            position.qty += quantity
-            self.state.cash_usd -= amount
-        else:
-            position.cost_usd -= position.average_entry_price * quantity
-            position.qty -= quantity
-            self.state.cash_usd += amount
-            if not position.qty:
-                position.cost_usd = Decimal(0)
+        sign = 1 if order.side == "buy" else -1
+        position.take(sign * quantity, price)
+        self.state.cash_usd -= sign * amount
         self.state.drop_if_gone(order.ticker)
 
     def _record_fill(self, order: Order, quantity: int, price: Decimal) -> None:
@@ -239,10 +281,10 @@ class Lifecycle:
 
     def _activity_id(self, name: str, number: object) -> str:
         own = server_id(self.settings.seed, name, f"activity {number}")
-        return f"{_local_stamp(self.state.clock)}::{own}"
+        return f"{local_stamp(self.state.clock)}::{own}"
 
     def adjustment_activity(self, kind: str, ticker: str, qty: Decimal, net_usd: Decimal) -> None:
-        """Record what a split did: ``SPLIT`` shares, or ``CIL`` cash in lieu of a fraction."""
+        """Record what a corporate action did to shares and cash (`Activity.kind`)."""
         number = len(self.state.activities) + 1
         self.state.add_activity(
             Activity(
@@ -259,8 +301,11 @@ class Lifecycle:
         )
 
     def _wake_legs(self, parent: Order, step: Step) -> None:
+        legs = self.state.legs.get(parent.order_id)
+        if not legs:
+            return
         free = available(self.state, parent.ticker)
-        for leg in self.state.legs.get(parent.order_id, ()):
+        for leg in legs:
             if leg.status != "held" or leg.cancel_due is not None or leg.fate == "stuck":
                 continue
             if leg.side == "sell" and leg.qty > free:  # a part was sold while the entry filled
@@ -268,6 +313,9 @@ class Lifecycle:
                 if not free:
                     self._end(leg, "canceled")
                     continue
+            if leg.fate == "reject":
+                self.reject(leg)
+                continue
             if not self._is_exit(leg) or leg.stop_price is None:
                 leg.status = self.settings.activated_leg_status
                 self.state.log("activated", leg)
@@ -275,8 +323,11 @@ class Lifecycle:
 
     # ------------------------------------------------------------------------------ endings
 
-    def request_cancel(self, order: Order) -> None:
-        """``DELETE`` of an order: accepted, or refused by its status."""
+    def request_cancel(self, order: Order, delay_s: float | None = None) -> None:
+        """``DELETE`` of an order: accepted, or refused by its status.
+
+        ``delay_s`` is how long it takes to be effective, if not what the settings say.
+        """
         if order.status == "canceled" and self.settings.canceled_order_cancellable:
             return
         if order.is_terminal:
@@ -286,7 +337,9 @@ class Lifecycle:
             raise unprocessable(f'order is not cancelable in "{order.status}" state')
         if order.status == "pending_cancel":
             return
-        due = self._cancel_due()
+        due = self._cancel_due(order)
+        if delay_s is not None:
+            due = self.state.clock + timedelta(seconds=delay_s)
         if order.fate == "fill" and due is None:
             due = self.state.clock + timedelta(seconds=LATE_FILL_S)
         if due is None:
@@ -295,7 +348,10 @@ class Lifecycle:
             order.status, order.cancel_due = "pending_cancel", due
             self.state.log("cancel_requested", order)
 
-    def _cancel_due(self) -> datetime | None:
+    def _cancel_due(self, order: Order) -> datetime | None:
+        frozen_until = cancel_frozen_until(order.time_in_force, self.state.clock)
+        if frozen_until is not None:
+            return frozen_until
         phase = self.market.phase(self.state.clock)
         if not phase.is_open and self.settings.cancels_wait_for_open:
             return next_open(self.state.clock)
@@ -369,7 +425,11 @@ class Lifecycle:
                 self._end(leg, "canceled")
 
     def _end(self, order: Order, status: str) -> None:
+        reserved = order.side == "sell" and order.status != "held" and status == "canceled"
         order.status, order.resume_at, order.cancel_due = status, None, None
+        if reserved and self.settings.share_release_delay_s:
+            delay = timedelta(seconds=self.settings.share_release_delay_s)
+            self.state.linger(order, self.state.clock + delay)
         if status == "expired":
             order.expired_at = self.state.clock
         elif status == "rejected":
@@ -389,49 +449,3 @@ class Lifecycle:
         if price is not None:
             self.match(order, Step(price))
         self.state.touch(order)
-
-    def replace_with(self, old: Order, request: OrderRequest) -> Order:
-        """End ``old`` as replaced and take its successor in; what it reserved passes over.
-
-        What ``old`` has filled counts towards the quantity asked for.
-        """
-        number = len(self.state.orders) + 1
-        client_id = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
-        new = self._new_order(request, client_id, number)
-        new.status, new.replaces, new.reserve_price = "new", old.order_id, old.reserve_price
-        new.qty -= old.filled_qty
-        new.order_class, new.parent_id = old.order_class, old.parent_id
-        for leg in self.state.legs.pop(old.order_id, ()):
-            leg.parent_id = new.order_id
-            self.state.legs.setdefault(new.order_id, []).append(leg)
-            self.state.touch(leg)
-        old.status, old.replaced_at, old.replaced_by = "replaced", self.state.clock, new.order_id
-        old.resume_at = None
-        self.state.add(new)
-        self.state.log("replaced", old)
-        self.state.log("accepted", new)
-        return new
-
-
-@lru_cache(maxsize=1024)
-def expiry_of(time_in_force: str, now: datetime) -> datetime:
-    """When an order sent at ``now`` ages: the close of its session, or 16:00 after 90 days."""
-    if time_in_force == "opg":
-        return open_instant(session_of(now))
-    if time_in_force != "gtc":
-        return close_instant(session_of(now))
-    last = exchange_time(now).date() + timedelta(days=GTC_DAYS)
-    return datetime.combine(last, time(16), tzinfo=EXCHANGE_ZONE).astimezone(UTC)
-
-
-@lru_cache(maxsize=1024)
-def _local_stamp(instant: datetime) -> str:
-    """New York time to the millisecond, as activity ids begin."""
-    return exchange_time(instant).strftime("%Y%m%d%H%M%S%f")[:-3]
-
-
-def next_open(now: datetime) -> datetime:
-    """The first opening instant after ``now``."""
-    session = session_on_or_after(exchange_time(now).date())
-    opens = open_instant(session)
-    return opens if opens > now else open_instant(next_session(session))

@@ -16,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from livekit.broker.venue.engine.history import DayTimes, PriceHistory, clean_ratio, day_times
+from livekit.broker.venue.engine.identity import asset_id, cusip
 from livekit.model import DailyBars, FloatArray
 from livekit.sessions import EXCHANGE_ZONE, close_instant, exchange_time, is_session
 
@@ -68,29 +69,71 @@ class Market:
     def __init__(self, history: PriceHistory, indicative: Indicative) -> None:
         self.history = history
         self._indicative = indicative
-        self._phase = _phase_at(datetime(2000, 1, 3, tzinfo=UTC))
+        self._asked = datetime(2000, 1, 3, tzinfo=UTC)
+        self._phase = _phase_at(self._asked)
         self._marks: dict[str, Decimal | None] = {}
         self._traded: dict[str, bool] = {}
+        self._listed: dict[str, bool] = {}
 
     def use(self, history: PriceHistory) -> None:
         """Read prices from ``history`` from now on."""
         self.history = history
-        self._marks.clear()
-        self._traded.clear()
+        self._forget()
 
     def phase(self, now: datetime) -> Phase:
         """The stretch of the day that ``now`` lies in."""
+        if now is self._asked:  # the clock stands still while a request is served
+            return self._phase
         if not self._phase.start <= now < self._phase.end:
             self._phase = _phase_at(now)
-            self._marks.clear()
-            self._traded.clear()
+            self._forget()
+        self._asked = now
         return self._phase
+
+    def _forget(self) -> None:
+        """What was true of the phase before need not be true now."""
+        self._marks.clear()
+        self._traded.clear()
+        self._listed.clear()
 
     def is_listed(self, ticker: str, now: datetime) -> bool:
         """Whether ``ticker`` is known and has begun to trade by the day of ``now``."""
-        if ticker not in self.history:
+        self.phase(now)
+        known = self._listed.get(ticker)
+        if known is None:
+            known = self._listed[ticker] = self._is_listed(ticker, now)
+        return known
+
+    def _is_listed(self, ticker: str, now: datetime) -> bool:
+        listing = self.history.listing(ticker)
+        if listing is None or not self._has_come(listing.first, now, at_dawn=listing.from_dawn):
             return False
-        return self.history.first_session(ticker) <= self.phase(now).day
+        return listing.stays_known or self.is_active(ticker, now)
+
+    def is_active(self, ticker: str, now: datetime) -> bool:
+        """Whether a listed ``ticker`` has not been delisted."""
+        listing = self.history.listing(ticker)
+        ended = listing.ended if listing is not None else None
+        return ended is None or not self._has_come(ended, now, at_dawn=True)
+
+    def _has_come(self, day: date, now: datetime, *, at_dawn: bool) -> bool:
+        phase = self.phase(now)
+        return day < phase.day or (day == phase.day and not (at_dawn and phase.part < DAWN))
+
+    def asset_id(self, ticker: str) -> str:
+        """The asset's id, which a change of symbol leaves as it is while the CUSIP stays."""
+        listing = self.history.listing(ticker)
+        return asset_id(ticker if listing is None else listing.asset)
+
+    def ticker_of(self, name: str, now: datetime) -> str | None:
+        """The listed ticker that is meant by a symbol, an asset id or a CUSIP; else None."""
+        if self.is_listed(name, now):
+            return name
+        for ticker in self.history:
+            named = name in (self.asset_id(ticker), cusip(ticker))
+            if named and self.is_listed(ticker, now):
+                return ticker
+        return None
 
     def last_trade(self, ticker: str, now: datetime) -> TradeStamp | None:
         """The latest trade of ``ticker`` at ``now``, or None before its first."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from livekit.broker.venue.engine.records import plain, tick_of
 from livekit.broker.venue.engine.refusals import forbidden, invalid, unprocessable
@@ -16,6 +15,7 @@ SIDES = ("buy", "sell")
 TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 TIMES_IN_FORCE = ("day", "gtc")
 AUCTIONS_AND_IMMEDIATE = ("opg", "cls", "ioc", "fok")
+INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
 CLASSES = ("simple", "oto", "bracket", "oco")
 CLIENT_ID_LENGTH = 128
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -23,8 +23,7 @@ MOST_DECIMALS = 40
 LARGEST_AMOUNT = Decimal(10) ** 12
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(NamedTuple):
     """A request that is well formed; whether it fits the market and the account is open.
 
     For an OTO order one of ``stop_loss_price`` (with an optional ``stop_loss_limit``) and
@@ -46,6 +45,7 @@ class OrderRequest:
     extended_hours: bool = False
     trail_usd: Decimal | None = None
     trail_percent: Decimal | None = None
+    position_intent: str | None = None
 
 
 def parse_order(body: dict[str, Any]) -> OrderRequest:
@@ -74,6 +74,9 @@ def parse_order(body: dict[str, Any]) -> OrderRequest:
         extended_hours=extended,
         trail_usd=trail_usd,
         trail_percent=trail_percent,
+        position_intent=_choice(body, "position_intent", INTENTS)
+        if body.get("position_intent")
+        else None,
     )
     return request if order_class == "simple" else _with_legs(request, body)
 
@@ -104,9 +107,10 @@ def _choice(body: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
 
 def price_field(body: dict[str, Any], name: str, *, label: str | None = None) -> Decimal | None:
     """A price of the body, on its tick, or None; raises `Refusal` otherwise."""
-    value = _decimal(body.get(name), label or name)
-    if value is None:
+    given = body.get(name)
+    if given is None:
         return None
+    value = _decimal(given, label or name)
     if value <= 0:
         raise invalid(f"{label or name} must be > 0")
     check_tick(value, label or name)
@@ -122,17 +126,20 @@ def check_tick(price: Decimal, name: str) -> None:
         )
 
 
-def _decimal(value: Any, name: str) -> Decimal | None:
-    if value is None:
-        return None
+def _optional(value: Any, name: str) -> Decimal | None:
+    return None if value is None else _decimal(value, name)
+
+
+def _decimal(value: Any, name: str) -> Decimal:
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise InvalidOperation
         number = Decimal(value)
     except InvalidOperation:
         raise invalid(f"invalid {name}") from None
-    finest = number.as_tuple().exponent
-    if not isinstance(finest, int) or finest < -MOST_DECIMALS or abs(number) > LARGEST_AMOUNT:
+    if not number.is_finite() or abs(number) > LARGEST_AMOUNT:
+        raise invalid(f"invalid {name}")
+    if not isinstance(value, int) and -number.as_tuple().exponent > MOST_DECIMALS:  # type: ignore[operator]
         raise invalid(f"invalid {name}")
     return number
 
@@ -182,9 +189,9 @@ def _trails(body: dict[str, Any], kind: str) -> tuple[Decimal | None, Decimal | 
     """Distance of a trailing stop, in USD or percent."""
     if kind != "trailing_stop":
         return None, None
-    usd, percent = _decimal(body.get("trail_price"), "trail_price"), None
+    usd, percent = _optional(body.get("trail_price"), "trail_price"), None
     if usd is None:
-        percent = _decimal(body.get("trail_percent"), "trail_percent")
+        percent = _optional(body.get("trail_percent"), "trail_percent")
     elif body.get("trail_percent") is not None:
         raise invalid("only one of trail_price or trail_percent is accepted")
     distance = usd if percent is None else percent
@@ -220,7 +227,8 @@ def _extended_hours(body: dict[str, Any], order_class: str, kind: str, tif: str)
 
 
 def _quantity(body: dict[str, Any], order_class: str, tif: str) -> int:
-    qty, notional = _decimal(body.get("qty"), "qty"), _decimal(body.get("notional"), "notional")
+    qty = _optional(body.get("qty"), "qty")
+    notional = _optional(body.get("notional"), "notional")
     if qty is None and notional is None:
         raise invalid("qty or notional is required")
     if qty is not None and notional is not None:
@@ -257,7 +265,7 @@ def _with_take_profit(request: OrderRequest, leg: Any) -> OrderRequest:
     price = price_field(leg, "limit_price", label="take_profit.limit_price")
     if price is None:
         raise invalid(f"{request.order_class} orders require take_profit.limit_price")
-    return replace(request, take_profit_price=price)
+    return request._replace(take_profit_price=price)
 
 
 def _with_stop_loss(request: OrderRequest, leg: Any) -> OrderRequest:
@@ -266,7 +274,7 @@ def _with_stop_loss(request: OrderRequest, leg: Any) -> OrderRequest:
     if stop is None:
         raise invalid(f"{request.order_class} orders require stop_loss.stop_price")
     limit = price_field(leg, "limit_price", label="stop_loss.limit_price")
-    return replace(request, stop_loss_price=stop, stop_loss_limit=limit)
+    return request._replace(stop_loss_price=stop, stop_loss_limit=limit)
 
 
 def _in_order(request: OrderRequest) -> OrderRequest:

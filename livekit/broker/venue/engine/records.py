@@ -1,5 +1,7 @@
 """The rows of the book. Orders and positions change; activities and events are only ever added.
 
+Those two are tuples, which are made several times as fast as frozen dataclasses.
+
 Shares are whole numbers: no asset of this venue is fractionable. Prices and cash are `Decimal` USD,
 instants aware UTC.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
+from typing import NamedTuple
 
 __all__ = [
     "CENT",
@@ -59,7 +62,9 @@ class Order:
     buying power per share; ``resume_at`` is when the rest of a partial fill is looked at again and
     ``cancel_due`` when a requested cancel takes effect. A trailing stop follows ``high_water`` at
     a distance in USD or percent. ``fate`` is what a fault has in store for
-    it: ``reject``, ``stuck``, ``partial`` (then ``dying``), or ``fill`` when it is cancelled.
+    it: ``reject``, ``stuck``, ``partial`` (then ``dying``), ``fill`` when it is cancelled,
+    ``swap`` when its stop triggers, or ``both`` when its sibling is filled. ``releases_at`` is when
+    a cancelled sell gives its shares back, if not at once.
     """
 
     order_id: str
@@ -98,6 +103,12 @@ class Order:
     trail_percent: Decimal | None = None
     high_water: Decimal | None = None
     fate: str | None = None
+    releases_at: datetime | None = None
+
+    @property
+    def is_successor(self) -> bool:
+        """Whether it waits for the order that it is to replace."""
+        return self.replaces is not None and self.status == "pending_new"
 
     @property
     def remaining(self) -> int:
@@ -132,7 +143,10 @@ class Order:
 
 @dataclass(slots=True)
 class Position:
-    """Shares held. ``cost_usd`` is what they cost; ``fraction_due`` shares await cash in lieu."""
+    """Shares held, negative when sold short. ``cost_usd`` is what they cost (negative: brought).
+
+    ``fraction_due`` shares await cash in lieu.
+    """
 
     ticker: str
     qty: int = 0
@@ -144,15 +158,30 @@ class Position:
         """Cost of a share held, USD."""
         return self.cost_usd / self.qty if self.qty else Decimal(0)
 
+    def take(self, shares: int, price: Decimal) -> None:
+        """Shares come (or, negative, go) at ``price``; what that closes leaves at its mean cost."""
+        opened = shares
+        if self.qty * shares < 0:
+            closed = max(shares, -self.qty) if shares < 0 else min(shares, -self.qty)
+            self.cost_usd += self.average_entry_price * closed
+            opened -= closed
+        self.cost_usd += price * opened
+        self.qty += shares
+        if not self.qty:
+            self.cost_usd = Decimal(0)
+
     @property
     def is_gone(self) -> bool:
         """Whether nothing is held and nothing is owed."""
         return not self.qty and not self.fraction_due
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """An account activity: ``FILL`` from a trade, ``SPLIT`` and ``CIL`` from a split."""
+class Activity(NamedTuple):
+    """An account activity: ``FILL`` from a trade, else from a corporate action.
+
+    ``SPLIT`` and ``CIL`` (cash in lieu) come from a split, ``NC`` from a new name, ``MA`` from a
+    merger.
+    """
 
     number: int
     activity_id: str
@@ -179,15 +208,14 @@ class EquityPoint:
     long_market_value_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One line of the log: the facts of the order after it, and the position after it.
 
     ``kind`` is one of accepted, refused, new, activated, filled, cancel_requested, canceled,
-    expired, rejected, replaced, adjusted, split, renamed, cash_in_lieu, halted, resumed,
-    parked, blocked, intervention or fault. Position and live sell cover of a ticker
-    follow from the log alone, by the last facts of each order and the last position; cash follows
-    from the signed ``amount_usd`` of each fill and payment.
+    expired, rejected, replaced, replace_requested, adjusted, split, renamed, merged,
+    cash_in_lieu, halted, resumed, parked, blocked, intervention or fault. Position and live sell
+    cover of a ticker follow from the log alone, by the last facts of each order and the last
+    position; cash follows from the signed ``amount_usd`` of each fill and payment.
     """
 
     number: int

@@ -17,7 +17,9 @@ class VenueSettings:
 
     The first five identify a book: it is never continued under others. The rest are switches for
     behaviour that no document confirms; each default is the one that is harder on the client.
-    ``data_plan`` ``basic`` refuses consolidated (``sip``) data younger than 15 minutes.
+    ``requests_a_minute`` is how many trading requests, and as many for data, are answered within a
+    minute of the venue's clock before a 429; 0 sets no limit. ``data_plan`` ``basic`` refuses
+    consolidated (``sip``) data younger than 15 minutes.
     """
 
     seed: int = 1
@@ -27,10 +29,15 @@ class VenueSettings:
     entry_slippage_pct: float = 0.0
     cancel_delay_s: float = 0.0
     cancels_wait_for_open: bool = False
+    replace_delay_s: float = 0.0
+    share_release_delay_s: float = 0.0
+    requests_a_minute: int = 0
     leg_death_delay_s: float = 1.0
     held_leg_cancellable: bool = False
     canceled_order_cancellable: bool = False
     resting_leg_blocks_opposite: bool = True
+    cash_nets_open_buys: bool = False
+    splits_apply: bool = True
     splits_adjust_group_legs: bool = False
     partial_entry_activates_legs: bool = False
     activated_leg_status: Literal["new", "accepted"] = "new"

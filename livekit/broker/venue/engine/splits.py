@@ -22,6 +22,8 @@ __all__ = ["apply_splits", "pay_fractions"]
 def apply_splits(orders: Lifecycle) -> None:
     """Apply the splits of the clock's day to positions and orders."""
     state = orders.state
+    if not orders.settings.splits_apply:
+        return
     day = orders.market.phase(state.clock).day
     for ticker in sorted({*state.positions, *state.working}):
         ratio = orders.market.split_on(ticker, day)
@@ -35,8 +37,9 @@ def _split_position(orders: Lifecycle, ticker: str, ratio: Fraction) -> None:
         return
     position = orders.state.position(ticker)
     before = position.qty
-    position.qty, fraction = split_shares(before, float(ratio))
-    position.fraction_due = exact(fraction)
+    sign = -1 if before < 0 else 1
+    whole, fraction = split_shares(abs(before), float(ratio))
+    position.qty, position.fraction_due = sign * whole, sign * exact(fraction)
     orders.adjustment_activity("SPLIT", ticker, Decimal(position.qty - before), Decimal(0))
     orders.state.log_split(ticker, f"{ratio.numerator}:{ratio.denominator}")
 

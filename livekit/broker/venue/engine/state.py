@@ -14,12 +14,15 @@ from livekit.broker.venue.engine.interventions import Intervention
 from livekit.broker.venue.engine.records import Activity, EquityPoint, Event, Order, Position
 from livekit.broker.venue.engine.refusals import Refusal
 
-__all__ = ["Changes", "VenueState"]
+__all__ = ["Changes", "VenueState", "position_intent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a save has to write: rows that are new or differ from the last save."""
+    """What a save has to write: rows that are new or differ from the last save.
+
+    With ``marks_are_new`` the marks of faults that are written are forgotten first.
+    """
 
     clock: datetime
     cash_usd: Decimal
@@ -29,6 +32,8 @@ class Changes:
     activities: tuple[Activity, ...]
     closes: tuple[EquityPoint, ...]
     events: tuple[Event, ...]
+    marks_are_new: bool
+    marks: tuple[tuple[str, int], ...]
 
 
 @dataclass
@@ -37,7 +42,8 @@ class VenueState:
 
     ``working`` holds the orders that are not terminal, by ticker, oldest first; ``halted`` the
     tickers whose trading an exchange has stopped, ``interventions`` what was done to the prices;
-    ``blocked`` says that the account may not trade.
+    ``blocked`` says that the account may not trade. ``fault_schedule`` (JSON) and ``fault_marks``
+    (how often each of its rules matched and struck, by name) are the fault gate's.
     """
 
     clock: datetime
@@ -53,6 +59,8 @@ class VenueState:
     halted: set[str] = field(default_factory=set)
     blocked: bool = False
     interventions: list[Intervention] = field(default_factory=list)
+    fault_schedule: str = ""
+    fault_marks: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Build the look-ups from the rows."""
@@ -60,9 +68,12 @@ class VenueState:
         self.legs: dict[str, list[Order]] = {}
         self.working: dict[str, dict[str, Order]] = {}
         self.timers: dict[str, datetime] = {}
+        self.lingering: dict[str, list[Order]] = {}
         for order in self.orders.values():
             self._index(order)
         self.activity_numbers = {row.activity_id: row.number for row in self.activities}
+        self._marked: set[str] = set()
+        self._marks_are_new = False
         self._dirty: dict[str, Order] = {}
         self._moved: set[str] = set()
         self._saved_activities = len(self.activities)
@@ -74,6 +85,25 @@ class VenueState:
         if not order.is_terminal:
             self.working.setdefault(order.ticker, {})[order.order_id] = order
             self._set_timer(order)
+        elif order.releases_at is not None and order.releases_at > self.clock:
+            self.lingering.setdefault(order.ticker, []).append(order)
+
+    def linger(self, order: Order, until: datetime) -> None:
+        """A cancelled sell holds its shares until then."""
+        order.releases_at = until
+        self.lingering.setdefault(order.ticker, []).append(order)
+        self._dirty[order.order_id] = order
+
+    def lingering_on(self, ticker: str) -> list[Order]:
+        """Cancelled sells of ``ticker`` whose shares are not free yet."""
+        left = [
+            order
+            for order in self.lingering.get(ticker, ())
+            if order.releases_at is not None and order.releases_at > self.clock
+        ]
+        if not left:
+            self.lingering.pop(ticker, None)
+        return left
 
     def _set_timer(self, order: Order) -> None:
         if order.resume_at is None and order.cancel_due is None:
@@ -171,6 +201,13 @@ class VenueState:
         self._append("renamed", old, message=f"now {new}")
         self._append("renamed", new, message=f"was {old}")
 
+    def merge(self, ticker: str, amount_usd: Decimal) -> None:
+        """The shares of ``ticker`` are gone for cash; its orders are the caller's."""
+        self.positions.pop(ticker, None)
+        self._moved.add(ticker)
+        self.cash_usd += amount_usd
+        self._append("merged", ticker, cash_usd=self.cash_usd, amount_usd=amount_usd)
+
     def log_payment(self, ticker: str, amount_usd: Decimal) -> None:
         """Record cash in lieu of a fraction of a share."""
         self._append("cash_in_lieu", ticker, cash_usd=self.cash_usd, amount_usd=amount_usd)
@@ -178,6 +215,16 @@ class VenueState:
     def log_fault(self, ticker: str, client_order_id: str | None, message: str) -> None:
         """Record that a fault struck a request."""
         self._append("fault", ticker, client_order_id=client_order_id, message=message)
+
+    def follow_faults(self, schedule: str, kept: dict[str, int]) -> None:
+        """Follow another schedule, of whose past only ``kept`` is known."""
+        self.fault_schedule, self.fault_marks = schedule, kept
+        self._marks_are_new = True
+
+    def mark_fault(self, name: str, count: int) -> None:
+        """Note how far the schedule of faults has come."""
+        self.fault_marks[name] = count
+        self._marked.add(name)
 
     def intervene(self, intervention: Intervention) -> None:
         """Record what will befall a ticker."""
@@ -232,6 +279,8 @@ class VenueState:
         return bool(
             self._dirty
             or self._moved
+            or self._marked
+            or self._marks_are_new
             or self.events
             or len(self.activities) > self._saved_activities
             or len(self.closes) > self._saved_closes
@@ -249,12 +298,22 @@ class VenueState:
             tuple(self.activities[self._saved_activities :]),
             tuple(self.closes[self._saved_closes :]),
             tuple(self.events),
+            self._marks_are_new,
+            tuple(
+                (name, count)
+                for name, count in self.fault_marks.items()
+                if self._marks_are_new or name in self._marked
+            )
+            if self._marked or self._marks_are_new
+            else (),
         )
 
     def mark_saved(self) -> None:
         """Everything up to here is written; the log in memory starts anew."""
         self._dirty.clear()
         self._moved.clear()
+        self._marked.clear()
+        self._marks_are_new = False
         self.events.clear()
         self._saved_activities = len(self.activities)
         self._saved_closes = len(self.closes)
@@ -263,3 +322,11 @@ class VenueState:
 def _signed_amount(side: str, quantity: int, price: Decimal) -> Decimal:
     """What a fill does to the cash, USD."""
     return price * (quantity if side == "sell" else -quantity)
+
+
+def position_intent(state: VenueState, ticker: str, side: str) -> str:
+    """What an order on this side does to the position, as Alpaca infers it."""
+    held = state.held(ticker)
+    if side == "buy":
+        return "buy_to_close" if held < 0 else "buy_to_open"
+    return "sell_to_close" if held > 0 else "sell_to_open"
