@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from livekit.errors import BadInput
-from livekit.model import Candidate, DailyBars
+from livekit.model import Candidate, DailyBars, FloatArray
 from livekit.sessions import sessions_between
 
 __all__ = ["bars_from_frame", "candidates_from_frame"]
@@ -31,28 +32,29 @@ _POSITIVE = ("open", "high", "low", "close", "adj_close", "split_ratio")
 _GRADES = ("A", "B", "C", "D", "")
 
 
-def bars_from_frame(prices: pd.DataFrame) -> dict[str, DailyBars]:
+def bars_from_frame(prices: pd.DataFrame, *, source: Path | str = "prices") -> dict[str, DailyBars]:
     """Daily bars by ticker, from rows in any order.
 
     Args:
         prices: columns ``ticker``, ``session``, ``open``, ``high``, ``low``, ``close`` (USD as
             traded), ``adj_close``, ``volume``, ``dividend_usd``, ``split_ratio``.
+        source: what an error names the table by.
 
     Raises:
         BadInput: a column is missing, a value is absent or no price, a day is no exchange session
             or a ticker has two bars on it.
     """
-    _require_columns("prices", prices, ("ticker", "session", *_NUMBERS))
+    _require_columns(source, prices, ("ticker", "session", *_NUMBERS))
     codes, tickers = pd.factorize(prices["ticker"], sort=True)
-    sessions = _days("prices", prices["session"])
+    sessions = _days(source, prices["session"])
     order = np.lexsort((sessions, codes))
     codes, sessions = codes[order], sessions[order]
-    numbers = {name: prices[name].to_numpy(dtype=np.float64)[order] for name in _NUMBERS}
+    numbers = {name: _numbers(source, prices[name])[order] for name in _NUMBERS}
     for problem, bad in _price_problems(codes, sessions, numbers):
         if bad.any():
             row = int(np.argmax(bad))
             name = tickers[codes[row]] if codes[row] >= 0 else "a row without ticker"
-            raise BadInput("prices", f"{name} on {sessions[row]}: {problem}")
+            raise BadInput(source, f"{name} on {sessions[row]}: {problem}")
     bounds = np.searchsorted(codes, np.arange(len(tickers) + 1))
     parts = [slice(start, stop) for start, stop in pairwise(bounds)]
     return {
@@ -69,6 +71,7 @@ def _price_problems(
     numbers: dict[str, npt.NDArray[np.float64]],
 ) -> Iterable[tuple[str, npt.NDArray[np.bool_]]]:
     yield "no ticker", codes < 0
+    yield "no session", np.isnat(sessions)
     for name in _NUMBERS:
         yield f"{name} is not a number", ~np.isfinite(numbers[name])
     for name in _POSITIVE:
@@ -81,32 +84,35 @@ def _price_problems(
         yield "not an exchange session", ~np.isin(sessions, np.array(known, "datetime64[D]"))
 
 
-def candidates_from_frame(candidates: pd.DataFrame) -> tuple[Candidate, ...]:
+def candidates_from_frame(
+    candidates: pd.DataFrame, *, source: Path | str = "candidates"
+) -> tuple[Candidate, ...]:
     """Candidates in row order.
 
     Args:
         candidates: columns ``report_date``, ``ticker``, ``score`` (0 to 100 or missing), and
             optionally ``grade`` (A to D or missing), ``gap_size`` (percent), ``price`` (USD) and
             ``company_name``.
+        source: what an error names the table by.
 
     Raises:
         BadInput: a column is missing, or a date, ticker or grade is not one.
     """
-    _require_columns("candidates", candidates, ("report_date", "ticker", "score"))
-    days = _days("candidates", candidates["report_date"])
+    _require_columns(source, candidates, ("report_date", "ticker", "score"))
+    days = _days(source, candidates["report_date"])
     if candidates["ticker"].isna().any() or np.isnat(days).any():
-        raise BadInput("candidates", "a row lacks its ticker or its report_date")
+        raise BadInput(source, "a row lacks its ticker or its report_date")
     grades = _texts(candidates, "grade")
     unknown = sorted({grade or "" for grade in grades} - set(_GRADES))
     if unknown:
-        raise BadInput("candidates", f"unknown grade {unknown[0]!r}")
+        raise BadInput(source, f"unknown grade {unknown[0]!r}")
     columns = (
         candidates["ticker"].astype(str),
         days.tolist(),
         grades,
-        _floats(candidates, "score"),
-        _floats(candidates, "price"),
-        _floats(candidates, "gap_size"),
+        _floats(source, candidates, "score"),
+        _floats(source, candidates, "price"),
+        _floats(source, candidates, "gap_size"),
         _texts(candidates, "company_name"),
     )
     return tuple(_candidate(*row) for row in zip(*columns, strict=True))
@@ -131,13 +137,15 @@ def _candidate(
     )
 
 
-def _require_columns(what: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
+def _require_columns(what: Path | str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise BadInput(what, f"the frame lacks the columns {', '.join(missing)}")
 
 
-def _days(what: str, column: pd.Series) -> npt.NDArray[np.datetime64]:
+def _days(what: Path | str, column: pd.Series) -> npt.NDArray[np.datetime64]:
+    if pd.api.types.is_numeric_dtype(column) and len(column):
+        raise BadInput(what, f"{column.name} holds numbers and no dates")
     try:
         days: npt.NDArray[np.datetime64] = pd.to_datetime(column).to_numpy("datetime64[D]")
     except (ValueError, TypeError) as error:
@@ -145,13 +153,20 @@ def _days(what: str, column: pd.Series) -> npt.NDArray[np.datetime64]:
     return days
 
 
-def _floats(frame: pd.DataFrame, name: str) -> list[float | None]:
+def _numbers(what: Path | str, column: pd.Series) -> FloatArray:
+    try:
+        values: FloatArray = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise BadInput(what, f"{column.name} is not a number ({error})") from error
+    return values
+
+
+def _floats(what: Path | str, frame: pd.DataFrame, name: str) -> list[float | None]:
     if name not in frame.columns:
         return [None] * len(frame)
-    try:
-        values = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise BadInput("candidates", f"{name} is not a number ({error})") from error
+    values = _numbers(what, frame[name])
+    if np.isinf(values).any():
+        raise BadInput(what, f"{name} is infinite")
     return [None if np.isnan(value) else float(value) for value in values]
 
 

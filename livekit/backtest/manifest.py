@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,6 +18,7 @@ from typing import Any
 
 from livekit.config import LiveConfig, config_sha256
 from livekit.errors import BadInput
+from livekit.files import write_whole
 from livekit.sessions import calendar_version
 
 __all__ = ["GitState", "file_sha256", "git_state", "write_manifest"]
@@ -84,18 +83,20 @@ def write_manifest(
     counts: Mapping[str, int] | None = None,
     metrics: Mapping[str, float | None] | None = None,
     simulation: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
     checkout: Path | None = None,
 ) -> None:
     """Write the manifest of a run; the file appears whole or not at all.
 
     Args:
-        path: where to write; the folder must exist.
+        path: where to write; a missing folder is made.
         config: the resolved configuration.
         created_at: instant of writing, aware.
         inputs: sha256 by name of input (prices, reports).
         counts: trades, candidates, sessions and the like.
         metrics: summary figures; None = not available.
         simulation: of a backtest, its strategy, mode, stop_fill and adjustment.
+        outputs: sha256 by name of the files written beside it.
         checkout: top of the checkout the code runs from; default: where the package lies.
 
     Raises:
@@ -117,8 +118,10 @@ def write_manifest(
         "counts": dict(counts or {}),
         "metrics": dict(metrics or {}),
         "simulation": dict(simulation or {}),
+        "outputs": dict(outputs or {}),
     }
-    _write_whole(Path(path), json.dumps(body, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(body, indent=2, allow_nan=False) + "\n"
+    write_whole(Path(path), text.encode(), mode=0o644)
 
 
 def file_sha256(path: Path) -> str:
@@ -136,22 +139,3 @@ def _version(distribution: str) -> str | None:
     except metadata.PackageNotFoundError:
         return None
     return str(version)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside ``path``, force to disk, rename over it."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise BadInput(path, f"cannot be written ({error.strerror})") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInput(path, f"cannot be written ({error.strerror})") from error

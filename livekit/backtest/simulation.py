@@ -5,19 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from livekit.backtest.frames import bars_from_frame, candidates_from_frame
-from livekit.backtest.portfolio_simulator import PortfolioSimulator
+from livekit.backtest.modes import simulator_class
 from livekit.backtest.results import BacktestResult
 from livekit.backtest.settlement import Adjustment, StopFill
-from livekit.backtest.simulator import Simulator
-from livekit.backtest.trade_simulator import TradeSimulator
 from livekit.config import LiveConfig
-from livekit.errors import UnknownParameter
 
 __all__ = ["simulate"]
-
-_SIMULATORS: dict[str, type[Simulator]] = {
-    simulator.mode: simulator for simulator in (PortfolioSimulator, TradeSimulator)
-}
 
 
 def simulate(
@@ -37,7 +30,7 @@ def simulate(
         candidates: one row a reported candidate, see `candidates_from_frame`.
         config: trading parameters; default `LiveConfig()`.
         strategy: any ``ema_pN`` or ``nwl_pN``.
-        mode: ``portfolio`` trades all candidates in one book, ``trade`` each alone.
+        mode: ``portfolio`` trades all candidates in one book, ``trades`` each alone.
         stop_fill: ``gap_aware`` or ``at_stop``.
         adjustment: ``split`` or ``all``.
 
@@ -48,10 +41,7 @@ def simulate(
         BadInput: a frame is not usable.
         UnknownParameter: a mode or strategy is not known.
     """
-    if mode not in _SIMULATORS:
-        known = ", ".join(_SIMULATORS)
-        raise UnknownParameter("simulation", [f"mode is {mode!r}, known: {known}"])
-    simulator = _SIMULATORS[mode](
+    simulator = simulator_class(mode)(
         config or LiveConfig(), strategy, stop_fill=stop_fill, adjustment=adjustment
     )
     return simulator.run(bars_from_frame(prices), candidates_from_frame(candidates))

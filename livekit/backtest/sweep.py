@@ -7,14 +7,13 @@ is rewritten whole after each batch, so an interrupted sweep goes on where it st
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import json
 import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +30,8 @@ from livekit.backtest.selection import DeflatedSharpe, Superiority, deflated_sha
 from livekit.backtest.settlement import Adjustment
 from livekit.backtest.trials import Mode, Trial, Workload
 from livekit.config import LiveConfig
-from livekit.errors import BadInput, UnknownParameter
+from livekit.errors import BadInput, UnknownParameter, WorkersLost
+from livekit.files import write_whole
 from livekit.model import Candidate, DailyBars
 
 __all__ = ["Winner", "read_sweep", "run_sweep", "run_trials", "winner_of", "workload"]
@@ -39,6 +39,7 @@ __all__ = ["Winner", "read_sweep", "run_sweep", "run_trials", "winner_of", "work
 Row = dict[str, object]
 # The file is rewritten after each batch: few enough to cost little, small enough to lose little.
 _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_A_WORKER = 16, 256, 8
+_CONNECT_S = 10
 _FINGERPRINT = b"livekit_inputs_sha256"
 
 
@@ -87,7 +88,8 @@ def run_sweep(
 
     Raises:
         BadInput: the file belongs to other data or is no sweep.
-        UnknownParameter: a trial is impossible, or a cluster is asked for without dask.
+        UnknownParameter: a trial is impossible, or the scheduler cannot be reached.
+        WorkersLost: a worker ended before its trials were done.
     """
     load.check(trials)
     mark = _fingerprint(load)
@@ -139,10 +141,19 @@ def _workers(load: Workload, count: int, scheduler: str | None) -> Iterator[Runn
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, context, _remember, (load,)) as pool:
-            yield lambda all_batches: (
-                done.result()
-                for done in as_completed([pool.submit(_run_own, batch) for batch in all_batches])
-            )
+            yield lambda batches: _results(pool, batches)
+
+
+def _results(pool: ProcessPoolExecutor, batches: Sequence[Sequence[Trial]]) -> Iterator[list[Row]]:
+    futures = [pool.submit(_run_own, batch) for batch in batches]
+    try:
+        for done in as_completed(futures):
+            yield done.result()
+    except BrokenProcessPool as error:
+        raise WorkersLost("a process of the sweep ended before its trials were done") from error
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _remember(load: Workload) -> None:
@@ -156,16 +167,22 @@ def _run_own(trials: Sequence[Trial]) -> list[Row]:
 @contextmanager
 def _cluster(load: Workload, scheduler: str) -> Iterator[Runner]:
     """Send the data to every worker of the cluster once, then the batches to whoever is free."""
-    if importlib.util.find_spec("distributed") is None:
-        raise UnknownParameter("scheduler", ["dask.distributed is not installed"])
-    distributed = importlib.import_module("distributed")
-    with distributed.Client(scheduler) as client:
+    import distributed  # noqa: PLC0415 - a second at import that only clusters need
+
+    try:
+        connected = distributed.Client(scheduler, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise UnknownParameter("scheduler", [f"{scheduler} does not answer ({error})"]) from error
+    with connected as client:
         shared = client.scatter(load, broadcast=True)
 
         def run(batches: Sequence[Sequence[Trial]]) -> Iterator[list[Row]]:
             futures = [client.submit(run_trials, shared, list(one), pure=False) for one in batches]
-            for _, rows in distributed.as_completed(futures, with_results=True):
-                yield rows
+            try:
+                for _, rows in distributed.as_completed(futures, with_results=True):
+                    yield rows
+            except distributed.KilledWorker as error:
+                raise WorkersLost(f"workers of {scheduler} were lost ({error})") from error
 
         yield run
 
@@ -208,10 +225,9 @@ def _write(path: Path, rows: Iterable[Row], mark: str) -> None:
     frame = _frame(list(rows))
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _FINGERPRINT: mark})
-    temporary = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    write_whole(path, sink.getvalue().to_pybytes(), mode=0o644)
 
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:

@@ -11,20 +11,17 @@ from itertools import product
 from typing import Literal
 
 from livekit.backtest.engine import Engine, compiled_engine
-from livekit.backtest.portfolio_simulator import PortfolioSimulator
+from livekit.backtest.modes import simulator_class
 from livekit.backtest.prepared import PreparedCandidates, PreparedMarket
 from livekit.backtest.results import BacktestResult
 from livekit.backtest.settlement import Adjustment, StopFill
-from livekit.backtest.simulator import Simulator
-from livekit.backtest.trade_simulator import TradeSimulator
 from livekit.config import LiveConfig
 from livekit.errors import UnknownParameter
 from livekit.model import Candidate
 
 __all__ = ["Mode", "Space", "Trial", "Workload"]
 
-Mode = Literal["portfolio", "trade"]
-SIMULATORS: dict[str, type[Simulator]] = {"portfolio": PortfolioSimulator, "trade": TradeSimulator}
+Mode = Literal["portfolio", "trade", "trades"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ class Workload:
         def run(
             trial: Trial, *, first: date | None = None, last: date | None = None
         ) -> BacktestResult:
-            simulator = SIMULATORS[self.mode](
+            simulator = simulator_class(self.mode)(
                 trial.config(self.base),
                 trial.strategy,
                 stop_fill=trial.stop_fill,
@@ -138,7 +135,9 @@ class Workload:
         """Raise `UnknownParameter` for the first trial that no simulator would accept."""
         for trial in trials:
             config = trial.config(self.base)
-            SIMULATORS[self.mode](config, trial.strategy, stop_fill=trial.stop_fill)
+            simulator_class(self.mode)(
+                config, trial.strategy, stop_fill=trial.stop_fill, adjustment=self.adjustment
+            )
 
 
 def _writable(market: PreparedMarket) -> PreparedMarket:

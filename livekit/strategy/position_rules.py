@@ -110,8 +110,12 @@ def completed_weeks(week: int, started_before: int) -> int:
 
 
 def is_transition_over(completed: int, transition_weeks: int) -> bool:
-    """Whether enough weeks have completed for the trailing stop to take over."""
-    return completed >= transition_weeks
+    """Whether enough weeks have completed for the trailing stop to take over.
+
+    The week that decides is one of them, so even without a transition the week of the entry, or
+    one that began before it, decides nothing.
+    """
+    return completed >= max(1, transition_weeks)
 
 
 def is_held_too_long(days_held: int, longest_days: int) -> bool:

@@ -297,7 +297,8 @@ class Naive:
                 other for other in weeks[: number + 1] if other["start"] > position["entry_session"]
             ]
             line = self.line(weeks[: number + 1])
-            ripe = len(started_after) >= self.p["trailing_transition_weeks"]
+            ripe = week in started_after
+            ripe = ripe and len(started_after) >= self.p["trailing_transition_weeks"]
             if ripe and line is not None and week["close"] < line and not position["pending"]:
                 position["pending"] = "trend_break"
 

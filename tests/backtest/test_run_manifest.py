@@ -59,9 +59,10 @@ def test_infinite_figures_and_naive_instants_are_refused_and_leave_no_file(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
     with pytest.raises(BadInput, match="cannot be written"):
-        written(tmp_path / "nowhere" / "run_manifest.json", LiveConfig())
+        written(tmp_path / "file" / "run_manifest.json", LiveConfig())
 
 
 def test_the_manifest_replaces_an_older_one_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
 
@@ -84,9 +83,6 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is None, reason="dask.distributed is not installed"
-)
 def test_a_cluster_of_two_workers_finds_what_one_process_finds(tmp_path: Path) -> None:
     from distributed import LocalCluster
 
@@ -97,12 +93,15 @@ def test_a_cluster_of_two_workers_finds_what_one_process_finds(tmp_path: Path) -
     pd.testing.assert_frame_equal(figures(alone), figures(both))
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is not None, reason="dask.distributed is installed"
-)
-def test_a_scheduler_without_dask_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownParameter, match=r"dask\.distributed is not installed"):
-        run_sweep(load(), SPACE.trials(), tmp_path / "x.parquet", scheduler="tcp://127.0.0.1:1")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_does_not_answer_is_refused_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "sweep.parquet"
+    with pytest.raises(UnknownParameter, match="does not answer"):
+        run_sweep(load(), SPACE.trials(), path, scheduler="tcp://127.0.0.1:1")
+    assert not path.exists()
 
 
 def test_a_file_of_other_data_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -71,6 +71,24 @@ def test_a_partial_week_is_not_a_week(simulator: type[Simulator]) -> None:
 
 
 @BOTH
+def test_the_week_of_the_entry_decides_nothing_even_without_a_transition(
+    simulator: type[Simulator],
+) -> None:
+    # Entered on Tuesday 2020-01-14; that week closes below the low before it, the next one too.
+    days = days_of("2020-01-06", "2020-01-27")
+    high = flat([day for day in days if day < "2020-01-14"])
+    fall = [*high, *flat([day for day in days if day >= "2020-01-14"], 97.0)]
+    fall = [(day, price, low, 90.5 if day == "2020-01-24" else c) for day, price, low, c in fall]
+    trades = run(
+        simulator,
+        [reported("AA", day="2020-01-14")],
+        bars("AA", fall),
+        trailing_transition_weeks=0,
+    )
+    assert exits(trades) == [("2020-01-27", "trend_break")]
+
+
+@BOTH
 def test_a_week_end_needs_no_bar_of_the_following_week(simulator: type[Simulator]) -> None:
     # Broken on Friday 2020-01-17; the ticker next trades ten days later and leaves at that open.
     fall = [
