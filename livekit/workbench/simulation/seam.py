@@ -1,0 +1,117 @@
+"""Our client without alpaca-py's HTTP layer: it enters the venue's application directly.
+
+What leaves are the paths, queries and bodies that alpaca-py would send, what comes back are the
+venue's own answers, and errors are raised as alpaca-py and requests raise them, so everything of
+ours above that seam runs unchanged. A part of the simulated days goes through alpaca-py itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import requests
+import urllib3
+from alpaca.common.exceptions import APIError
+from requests.structures import CaseInsensitiveDict
+
+from livekit.broker import AlpacaClient
+from livekit.broker.market_data import MarketData
+from livekit.broker.outcomes import Outcomes
+from livekit.broker.transport import UnusableAnswer
+from livekit.broker.venue.api import KEY_HEADERS, VenueKeys
+from livekit.broker.venue.wire import LOSSES, Answer
+from livekit.clock import Clock
+
+__all__ = ["SeamClient", "VenueLine"]
+
+
+class VenueLine(Protocol):
+    """What carries a request to the venue's application, and lets its time pass."""
+
+    def handle(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Answer one request."""
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the venue's clock run on."""
+
+
+class SeamRest:
+    """The calls that our client makes of an alpaca-py client, answered by the application."""
+
+    def __init__(self, line: VenueLine, keys: VenueKeys, version: str) -> None:
+        self._line = line
+        self._prefix = f"/{version}"
+        self._headers = dict(zip(KEY_HEADERS, (keys.api_key, keys.secret_key), strict=False))
+
+    def get(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
+        """One read."""
+        return self._ask("GET", path, urlencode(data) if data else "", b"")
+
+    def post(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
+        """One order."""
+        return self._ask("POST", path, "", json.dumps(data).encode())
+
+    def delete(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
+        """One cancel."""
+        return self._ask("DELETE", path, urlencode(data) if data else "", b"")
+
+    def get_account(self) -> Any:
+        """As alpaca-py's trading client."""
+        return self.get("/account")
+
+    def get_all_positions(self) -> Any:
+        """As alpaca-py's trading client."""
+        return self.get("/positions")
+
+    def get_clock(self) -> Any:
+        """As alpaca-py's trading client."""
+        return self.get("/clock")
+
+    def _ask(self, method: str, path: str, query: str, body: bytes) -> Any:
+        answer = self._line.handle(method, self._prefix + path, query, self._headers, body)
+        if answer.delivery in LOSSES:
+            raise _loss(answer)
+        if answer.delivery == "drip":
+            self._line.pass_time(answer.delay_s)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(answer)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise UnusableAnswer(f"HTTP {answer.status}, a redirect, was not followed")
+        return json.loads(answer.body) if answer.body else None
+
+
+def _loss(answer: Answer) -> requests.RequestException:
+    if answer.delivery == "silence":
+        return requests.ReadTimeout("the venue stays silent")
+    if answer.delivery == "reset":
+        return requests.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted."))
+    connection = urllib3.connection.HTTPConnection("127.0.0.1")
+    return requests.ConnectionError(
+        urllib3.exceptions.NewConnectionError(connection, "connection refused")
+    )
+
+
+def _refusal(answer: Answer) -> APIError:
+    response = requests.Response()
+    response.status_code = answer.status
+    response.headers = CaseInsensitiveDict(answer.headers)
+    return APIError(answer.body.decode(), requests.HTTPError(response=response))
+
+
+class SeamClient(AlpacaClient):
+    """`AlpacaClient` over `SeamRest`: same requests, same outcomes, no HTTP objects."""
+
+    def __init__(self, line: VenueLine, keys: VenueKeys, clock: Clock) -> None:
+        self.base_url = "in process"
+        self._adapters = ()
+        self._outcomes = Outcomes(clock, (keys.api_key, keys.secret_key))
+        self._trading: Any = SeamRest(line, keys, "v2")
+        stocks: Any = SeamRest(line, keys, "v2")
+        actions: Any = SeamRest(line, keys, "v1")
+        self._market_data = MarketData(stocks, actions, self._outcomes, "iex")
