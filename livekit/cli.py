@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from livekit.commands import reports, venue
+from livekit.commands import (
+    archive,
+    backtest,
+    breaks,
+    operations,
+    reports,
+    run,
+    simulate,
+    venue,
+    verdict,
+)
 from livekit.commands.options import DEMO_PARAMS, Outputs, Params, Reason, day_of, end_run
 from livekit.errors import UsageError
 from livekit.workbench.command_line import exit_code_of
@@ -40,9 +50,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-for room in (reports, venue):
-    room.add_to(app)
 
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="Name of the item, see livekit plan.")]
 
@@ -103,11 +110,14 @@ def init(params: Params, outputs: Outputs = None) -> None:
     """
     from livekit.config import load_profile
     from livekit.workbench.entry import register
+    from livekit.workbench.verdict_reading import registered_lines
 
     profile = load_profile(params, outputs=outputs)
     register(profile)
     print(f"profile {profile.name} is registered in {profile.home} (venue {profile.venue})")
     print(f"daily reports are read from {profile.reports_dir}")
+    for line in registered_lines(profile):
+        print(line)
 
 
 @app.command()
@@ -137,10 +147,12 @@ def daily(
     """
     from livekit.config import load_profile
     from livekit.workbench.entry import daily_run
+    from livekit.workbench.live_view import terminal_view
     from livekit.workbench.terminal import show_daily
 
-    profile = load_profile(params, outputs=outputs)
-    report = daily_run(profile, day_of(session), phases=tuple(phase or ()), notebooks=notebooks)
+    profile, day = load_profile(params, outputs=outputs), day_of(session)
+    with terminal_view(profile.state_db, day):
+        report = daily_run(profile, day, phases=tuple(phase or ()), notebooks=notebooks)
     show_daily(report, profile)
     end_run(report.exit_code, report.trouble)
 
@@ -245,3 +257,7 @@ def lab(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     from livekit.workbench.lab import run_lab
 
     raise typer.Exit(run_lab(load_profile(params, outputs=outputs)))
+
+
+for room in (operations, run, archive, breaks, backtest, verdict, simulate, reports, venue):
+    room.add_to(app)

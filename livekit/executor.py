@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from livekit.errors import KillSwitchOn
+from livekit.clock import SystemClock
+from livekit.errors import KillSwitchOn, LockHeld
 from livekit.workbench.command_line import OneLineParser, exit_code_of
 
 if TYPE_CHECKING:
@@ -81,6 +82,21 @@ def _preview(profile: Profile, plan: Plan) -> int:
 
 
 def _execute(profile: Profile, plan: Plan, *, part: str, skip_time_check: bool) -> PhaseOutcome:
+    """Execute, or attach to the executor that is at work on this plan already."""
+    from livekit.trading.following import follow_executor
+
+    try:
+        return _execute_alone(profile, plan, part=part, skip_time_check=skip_time_check)
+    except LockHeld:
+        followed = follow_executor(profile, plan.session, plan.sha256, sleep=SystemClock().sleep)
+    if followed is not None:
+        return followed
+    return _execute_alone(profile, plan, part=part, skip_time_check=skip_time_check)
+
+
+def _execute_alone(
+    profile: Profile, plan: Plan, *, part: str, skip_time_check: bool
+) -> PhaseOutcome:
     from livekit.trading.opening import open_desk, sole_writer
     from livekit.trading.phases import EXECUTION, run_executor, wait_until_due
 

@@ -39,6 +39,9 @@ def day_of(text: str | None) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise NotASession(repr(text), "not a date of the form YYYY-MM-DD") from None
+        day = None
+    if day is None or day.isoformat() != text:  # 20200130 would be a number elsewhere
+        raise NotASession(repr(text), "not a date of the form YYYY-MM-DD")
+    return day

@@ -3,7 +3,7 @@
 ::
 
     {archive}/index.html
-    {archive}/assets/plotly-4.1.1.min.js …
+    {archive}/assets/plotly-4.1.1-0f3a….js …
     {archive}/2020/01/2020-01-30/10-signals__2020-01-30__r01.ipynb
                                  10-signals__2020-01-30__r01.html
 
@@ -18,7 +18,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -27,14 +28,15 @@ from pathlib import Path, PurePosixPath
 import nbformat
 
 from livekit.errors import BadInput, UsageError
-from livekit.workbench.assets import Asset, page_assets
-from livekit.workbench.page import PageHeader, export_page
+from livekit.workbench.assets import Asset, hash_in_name, page_assets
+from livekit.workbench.page import PageHeader, Section, export_page, sections_metadata
 from livekit.workbench.secret_scan import require_no_secret
 
 __all__ = [
     "ArchivedRun",
     "archive_run",
     "clean_notebook",
+    "page_of",
     "run_path",
     "seal",
     "verify_archive",
@@ -42,6 +44,11 @@ __all__ = [
 ]
 
 ORDINALS = {"signals": 10, "execution": 20, "reconciliation": 30, "comparison": 40, "backtest": 50}
+LAST_ORDINAL = 90  # notebooks that belong to no phase are read last
+WITHOUT_NOTEBOOK = {"protect", "executor"}
+INDEX = "index.html"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
+_SCRIPT = re.compile(rb"assets/[A-Za-z0-9._-]+\.js")
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -59,25 +66,31 @@ class ArchivedRun:
 def run_path(session: date, phase: str, attempt: int) -> PurePosixPath:
     """Path of a run below the archive's root, without suffix.
 
-    Raises `UsageError` for a phase that has no notebook or an attempt below 1.
+    A phase is one of the day's or the name of a notebook that a person ran: small letters, digits
+    and underscores. Raises `UsageError` for any other name, a phase that has no notebook, or an
+    attempt below 1.
     """
-    if phase not in ORDINALS or attempt < 1:
+    if not _NAME.fullmatch(phase) or phase in WITHOUT_NOTEBOOK or attempt < 1:
         raise UsageError(f"nothing to archive for phase {phase!r}, attempt {attempt}")
-    name = f"{ORDINALS[phase]:02d}-{phase}__{session}__r{attempt:02d}"
+    name = f"{ORDINALS.get(phase, LAST_ORDINAL):02d}-{phase}__{session}__r{attempt:02d}"
     return PurePosixPath(f"{session:%Y}", f"{session:%m}", session.isoformat(), name)
 
 
 def seal(
-    archive_dir: Path, executed: Path, header: PageHeader, *, secrets: Sequence[str] = ()
+    archive_dir: Path,
+    executed: Path,
+    header: PageHeader,
+    *,
+    sections: Sequence[Section] = (),
+    secrets: Sequence[str] = (),
 ) -> ArchivedRun:
-    """Clean an executed notebook, render its page and archive both.
+    """Clean an executed notebook, add ``sections``, render its page and archive both.
 
     The page names the notebook's hash. Raises what `archive_run` raises, and `BadInput` when
     ``executed`` is not a notebook.
     """
-    notebook = clean_notebook(executed)
-    digest = hashlib.sha256(notebook.encode()).hexdigest()
-    page = export_page(notebook, header.with_hash("notebook", digest))
+    notebook = clean_notebook(executed, sections)
+    page = page_of(notebook, header)
     return archive_run(
         archive_dir,
         session=header.session,
@@ -87,6 +100,11 @@ def seal(
         page=page,
         secrets=secrets,
     )
+
+
+def page_of(notebook: str, header: PageHeader) -> str:
+    """The page of an archived notebook's text, which names the notebook's hash."""
+    return export_page(notebook, header.with_hash("notebook", _sha256(notebook.encode())))
 
 
 def archive_run(
@@ -121,7 +139,7 @@ def write_index(archive_dir: Path, page: str) -> None:
     with _archive_root(archive_dir) as root:
         for asset in page_assets():
             _write_asset(root, asset)
-        _replace(root, "index.html", page.encode())
+        _replace(root, INDEX, page.encode())
 
 
 def _sha256(content: bytes) -> str:
@@ -131,8 +149,11 @@ def _sha256(content: bytes) -> str:
 # ------------------------------------------------------------------------------- the notebook
 
 
-def clean_notebook(executed: Path) -> str:
-    """The executed notebook's JSON without paths of this machine and without widget state."""
+def clean_notebook(executed: Path, sections: Sequence[Section] = ()) -> str:
+    """The executed notebook's JSON without paths of this machine and without widget state.
+
+    ``sections`` go into its metadata, so that its page can always be made again from it alone.
+    """
     try:
         notebook = nbformat.read(executed, as_version=4)
     except (OSError, ValueError, AttributeError) as error:
@@ -143,6 +164,8 @@ def clean_notebook(executed: Path) -> str:
         if papermill.get(name):
             papermill[name] = Path(papermill[name]).name
     papermill.pop("environment_variables", None)
+    if sections:
+        notebook.metadata["livekit"] = sections_metadata(sections)
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -257,31 +280,42 @@ def verify_archive(archive_dir: Path, runs: Iterable[ArchivedRun]) -> tuple[str,
     """Compare every archived file and every shared script with its hash.
 
     Returns one line for each file that is missing, changed, or there without a run that names it;
-    an empty answer means that everything agrees.
+    an empty answer means that everything agrees. The front page is no evidence and not looked at.
     """
-    expected = {asset.path: asset.sha256 for asset in page_assets()}
+    expected: dict[str, str] = {}
     for run in runs:
         expected |= {run.notebook: run.notebook_sha256, run.page: run.page_sha256}
-    present = {
-        path.relative_to(archive_dir).as_posix()
-        for path in archive_dir.glob("*/*/*/*")
-        if path.suffix in {".ipynb", ".html"}
-    }
+    present = _present(archive_dir)
+    expected |= _scripts(archive_dir, [path for path in expected if path.endswith(".html")])
     problems = [f"{path}: no run names it" for path in present - set(expected)]
     problems += [
         f"{path}: {problem}"
-        for path, sha256 in (expected | _older_scripts(archive_dir, expected)).items()
+        for path, sha256 in expected.items()
         if (problem := _file_problem(archive_dir / path, sha256))
     ]
     return tuple(sorted(problems))
 
 
-def _older_scripts(archive_dir: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Scripts of earlier program versions, whose names begin their hash."""
-    names = (
-        path.relative_to(archive_dir).as_posix() for path in archive_dir.glob("assets/livekit-*.js")
-    )
-    return {name: name[-15:-3] for name in names if name not in known}
+def _scripts(archive_dir: Path, pages: Iterable[str]) -> dict[str, str]:
+    """The shared scripts that pages load and those that lie there, each with the hash it names."""
+    texts = (_content(archive_dir / page) for page in pages)
+    names = {name.decode() for text in texts for name in _SCRIPT.findall(text)}
+    lying = {path.relative_to(archive_dir).as_posix() for path in archive_dir.glob("assets/*.js")}
+    found = {name: hash_in_name(PurePosixPath(name).name) for name in names | lying}
+    return {name: digest for name, digest in found.items() if digest}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _present(archive_dir: Path) -> set[str]:
+    """Everything below the archive's root that is no folder, symbolic links among it."""
+    paths = (path for path in archive_dir.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(archive_dir).as_posix() for path in paths} - {INDEX}
 
 
 def _file_problem(path: Path, sha256: str) -> str | None:

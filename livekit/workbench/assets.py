@@ -1,19 +1,22 @@
 """The files that every page of an archive shares: plotly.js and our own script, once each.
 
-Their names carry a version or a hash, so a page always finds the script it was made for and a
-newer program never changes what an older page runs.
+Their names carry the beginning of their hash, so a page always finds the script it was made for, a
+newer program never changes what an older page runs, and every script can be checked by its name.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Asset", "lab_style", "page_assets", "page_style", "templates_dir"]
+__all__ = ["Asset", "hash_in_name", "lab_style", "page_assets", "page_style", "templates_dir"]
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
+HASH_LENGTH = 12
+_NAMED = re.compile(rf"[a-z0-9.-]+-([0-9a-f]{{{HASH_LENGTH}}})\.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +37,22 @@ def page_assets() -> tuple[Asset, Asset]:
 def _plotly_asset() -> Asset:
     from plotly.offline import get_plotlyjs, get_plotlyjs_version  # noqa: PLC0415 - 5 MB of text
 
-    content = get_plotlyjs().encode()
-    return _asset(f"assets/plotly-{get_plotlyjs_version()}.min.js", content)
+    return _asset(f"plotly-{get_plotlyjs_version()}", get_plotlyjs().encode())
 
 
 def _own_asset() -> Asset:
-    content = (_TEMPLATES / "livekit.js").read_bytes()
-    return _asset(f"assets/livekit-{hashlib.sha256(content).hexdigest()[:12]}.js", content)
+    return _asset("livekit", (_TEMPLATES / "livekit.js").read_bytes())
 
 
-def _asset(path: str, content: bytes) -> Asset:
-    return Asset(path, content, hashlib.sha256(content).hexdigest())
+def _asset(name: str, content: bytes) -> Asset:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Asset(f"assets/{name}-{sha256[:HASH_LENGTH]}.js", content, sha256)
+
+
+def hash_in_name(name: str) -> str | None:
+    """The beginning of the hash that a shared script's name ends with; None if it has none."""
+    found = _NAMED.fullmatch(name)
+    return found[1] if found else None
 
 
 @cache

@@ -47,13 +47,17 @@ _DIGESTED = (
 
 @dataclass(frozen=True, slots=True)
 class StateFill:
-    """A fill as the state database has it."""
+    """A fill as the state database has it; ``of_split`` if a split changed its position's shares.
+
+    What a split adds is told by no fill, so such fills do not sum to the shares held.
+    """
 
     activity_id: str
     ticker: str
     side: str
     quantity: int
     price: Decimal
+    of_split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,13 @@ class Audit:
         return 4 if self.differences else 0
 
 
+_FILLS = (
+    "SELECT f.activity_id, f.ticker, f.side, f.quantity, f.price,"
+    " coalesce(p.split_factor, 1.0) <> 1.0"
+    " FROM fills f LEFT JOIN positions p ON p.position_id = f.position_id"
+)
+
+
 def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
     if not path.is_file():
         raise StateUnusable(path, "is absent")
@@ -103,19 +114,26 @@ def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
 def read_state_book(path: Path) -> StateBook:
     """Read our side from the state database alone."""
     fills = tuple(
-        StateFill(str(row[0]), str(row[1]), str(row[2]), int(str(row[3])), Decimal(str(row[4])))
-        for row in _rows(path, "SELECT activity_id, ticker, side, quantity, price FROM fills")
+        StateFill(
+            str(row[0]),
+            str(row[1]),
+            str(row[2]),
+            int(str(row[3])),
+            Decimal(str(row[4])),
+            of_split=bool(row[5]),
+        )
+        for row in _rows(path, _FILLS)
     )
     query = (
-        "SELECT ticker, actual_shares - sold_shares, split_factor FROM positions"
+        "SELECT ticker, actual_shares - sold_shares, split_factor, odd_shares_sold FROM positions"
         " WHERE status = 'open'"
     )
     rows = [
-        (str(ticker), int(str(count)), float(str(factor)))
-        for ticker, count, factor in _rows(path, query)
+        (str(ticker), int(str(count)), float(str(factor)), int(str(odd)))
+        for ticker, count, factor, odd in _rows(path, query)
     ]
-    shares = {ticker: int(count * factor + 1e-9) for ticker, count, factor in rows}
-    split = frozenset(ticker for ticker, _, factor in rows if factor != 1.0)
+    shares = {ticker: int(count * factor + 1e-9) - odd for ticker, count, factor, odd in rows}
+    split = frozenset(ticker for ticker, _, factor, _ in rows if factor != 1.0)
     query = "SELECT value FROM system_config WHERE key = 'baseline_cash_usd'"
     cash = [Decimal(str(value)) for (value,) in _rows(path, query)]
     return StateBook(fills, shares, split, cash[0] if cash else Decimal(0))
@@ -165,7 +183,8 @@ def _shares_from(ours: StateBook) -> dict[str, int]:
     """Shares as our fills leave them; a split position keeps its count, no fill tells of it."""
     held: dict[str, int] = defaultdict(int)
     for fill in ours.fills:
-        held[fill.ticker] += fill.quantity if fill.side == "buy" else -fill.quantity
+        if not fill.of_split:
+            held[fill.ticker] += fill.quantity if fill.side == "buy" else -fill.quantity
     left = {ticker: count for ticker, count in held.items() if count}
     return left | {ticker: ours.shares[ticker] for ticker in ours.split}
 

@@ -18,6 +18,7 @@ from livekit.config import config_sha256
 from livekit.errors import NotASession
 from livekit.sessions import is_session
 from livekit.trading.desk import Desk
+from livekit.trading.living import is_living
 from livekit.trading.opening import sole_runner, sole_writer
 from livekit.trading.phases import (
     EXECUTION,
@@ -169,10 +170,13 @@ def _with_cover(desk: Desk, report: PhaseReport, session: date) -> PhaseReport:
 
 
 def _close_abandoned_runs(desk: Desk) -> None:
-    """Runs that a crash left open are failed ones; the lock says that nobody works on them."""
+    """Runs that a crash left open are failed ones; a living one has a process that holds its lock.
+
+    That is the executor of an earlier run, or a notebook that a person has open.
+    """
     now = desk.clock.now()
     for run in desk.db.get_runs():
-        if run.status == RUNNING:
+        if run.status == RUNNING and not is_living(desk.profile, run.run_id):
             text = f"{run.phase} of {run.session} ended without its record"
             with desk.db.transaction():
                 desk.db.finish_run(run.run_id, at=now, status=FAILED, exit_code=1, message=text)

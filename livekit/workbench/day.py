@@ -13,24 +13,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from livekit.clock import sleep_until
-from livekit.errors import RunIncomplete, UsageError
+from livekit.errors import BadInput, RunIncomplete, UsageError
 from livekit.model import ClosedTrade, DailyBars, Plan, PlannedOrder, Position, VenueOrder
 from livekit.sessions import next_session, parse_session
-from livekit.state import EquityPoint, Run, StateDB
+from livekit.state import Run, StateDB
 from livekit.strategy.weekly_bars import aggregate_daily_to_weekly, indicator
 from livekit.trading.approvals import approval_item
 from livekit.trading.cover import live_cover
 from livekit.trading.desk import Desk
+from livekit.trading.executor import execution_parts
 from livekit.trading.holdings import look_back_start, recent_bars
-from livekit.trading.opening import Link, desk_on, open_link, registered_profile, sole_writer
+from livekit.trading.living import marked_living
+from livekit.trading.opening import (
+    CONTROL_URL,
+    Link,
+    desk_on,
+    open_desk,
+    open_link,
+    registered_profile,
+    sole_writer,
+)
 from livekit.trading.phases import (
     EXECUTION,
     PhaseOutcome,
@@ -38,35 +47,45 @@ from livekit.trading.phases import (
     due_instant,
     guarded,
     perform,
+    worst_exit_code,
 )
 from livekit.trading.plans import plan_file_name, plan_from_body
 from livekit.trading.protector import open_orders
-from livekit.trading.record import evidence_so_far
 from livekit.workbench.daily import finish_record, start_record
-from livekit.workbench.day_tables import Approval, Cover, Criterion
+from livekit.workbench.day_tables import Approval, Cover
+from livekit.workbench.live_view import RENEWALS_A_SECOND, LiveView
+from livekit.workbench.operator import operator_name
 from livekit.workbench.review import (
     as_it_was,
     closed_in,
     completed_run,
-    curves_until,
     held_after,
     known_until,
     recorded_lines,
     twin_trades,
 )
-from livekit.workbench.series import Curve
+from livekit.workbench.review_board import read_board
+from livekit.workbench.review_desk import Reviewer
+from livekit.workbench.review_reports import (
+    ReportView,
+    doubts_table,
+    report_views,
+    reports_table,
+    views_of_the_past,
+)
+from livekit.workbench.review_show import has_a_person, show_board, show_controls
 from livekit.workbench.show import (
     PositionView,
     show_breaks,
-    show_criteria,
-    show_curves,
     show_facts,
     show_orders,
     show_plan,
     show_positions,
     show_settlement,
     show_style,
+    show_table,
 )
+from livekit.workbench.verdict_view import VerdictView, read_verdict
 
 __all__ = ["STATE_DB_VARIABLE", "Day", "open_day", "warm_up"]
 
@@ -123,6 +142,8 @@ class Day:
         self._run_id = run_id
         self._done = done
         self._resources = resources
+        self._by_person = not run_id
+        self._is_sealed = False
 
     # ---------------------------------------------------------------------------------- acting
 
@@ -130,9 +151,11 @@ class Day:
         """Perform the phase, unless it is done, and show what happened, one line a fact."""
         if self._done is not None:
             return self._recalled(self._done)
-        self._run_id = self._run_id or start_record(self._desk, self._phase, self._session)
         if self._desk.profile.venue == "simulated":
             sleep_until(self._desk.clock, due_instant(self._phase, self._session))
+        if self._by_person:
+            self._run_id = start_record(self._desk, self._phase, self._session)
+            self._resources.enter_context(marked_living(self._desk.profile, self._run_id))
         outcome = self._execute() if self._phase == EXECUTION else self._perform_here()
         self._show_lines(f"exit code {outcome.exit_code}", outcome.lines)
         return outcome
@@ -147,6 +170,9 @@ class Day:
         show_facts(f"{self._phase} of {self._session}: {how}", facts)
 
     def _perform_here(self) -> PhaseOutcome:
+        return guarded(self._phase, self._session, self._perform_alone)
+
+    def _perform_alone(self) -> PhaseOutcome:
         with sole_writer(self._desk.profile):
             return perform(self._desk, self._phase, self._session)
 
@@ -155,9 +181,19 @@ class Day:
         return guarded(EXECUTION, self._session, self._run_executor_process)
 
     def _run_executor_process(self) -> PhaseOutcome:
-        profile = self._desk.profile
         plan = current_plan(self._desk, self._session)
-        done = subprocess.run(
+        parts = execution_parts(self._desk.config)
+        ended = [self._run_part(plan, part) for part in parts]
+        return PhaseOutcome(
+            EXECUTION,
+            self._session,
+            worst_exit_code([item.exit_code for item in ended]),
+            tuple(dict.fromkeys(line for item in ended for line in item.lines)),
+        )
+
+    def _run_part(self, plan: Plan, part: str) -> PhaseOutcome:
+        profile = self._desk.profile
+        child = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
@@ -168,18 +204,33 @@ class Day:
                 str(profile.state_db),
                 "--manifest",
                 str(profile.manifest),
+                "--phase",
+                part,
                 "-v",
             ],
             env={**os.environ, **self._link.environment},
             start_new_session=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        lines = tuple(f"{done.stdout}{done.stderr}".splitlines())
-        if done.returncode == 1 and not lines:
+        lines = self._watched(child)
+        if child.returncode == 1 and not lines:
             raise RunIncomplete(EXECUTION, self._session, "the executor ended without a word")
-        return PhaseOutcome(EXECUTION, self._session, done.returncode, lines)
+        return PhaseOutcome(EXECUTION, self._session, child.returncode, lines)
+
+    def _watched(self, child: subprocess.Popen[str]) -> tuple[str, ...]:
+        """What the executor said by its end; meanwhile a person sees its orders move."""
+        watched = self._by_person and has_a_person()
+        view = LiveView(self._desk.db, self._session, is_watched=watched)
+        while True:
+            try:
+                out, err = child.communicate(timeout=1 / RENEWALS_A_SECOND)
+            except subprocess.TimeoutExpired:
+                view.renew()
+            else:
+                view.finish()
+                return tuple(f"{out}{err}".splitlines())
 
     def seal(self, outcome: PhaseOutcome) -> None:
         """Write the run record; without it the run does not count, whatever the notebook shows.
@@ -197,6 +248,7 @@ class Day:
                 ("exit code", str(outcome.exit_code)),
             ],
         )
+        self._is_sealed = True
         self._resources.close()
 
     # --------------------------------------------------------------------------------- showing
@@ -218,6 +270,57 @@ class Day:
             show_facts("Plan", [("none", f"no plan is stored for {self._session}")])
             return
         show_plan(plan, [row for order in plan.orders for row in self._approvals(plan, order)])
+
+    def show_review(self) -> None:
+        """Show what is to be decided on the plan: controls for a person, else the same as text."""
+        plan = self._stored_plan(self._desk.config.primary_strategy)
+        if plan is None:
+            show_facts("Review", [("none", f"no plan is stored for {self._session}")])
+        elif self._by_person and has_a_person():
+            show_controls(Reviewer(plan, self._open_books, lambda: not self._venue_has_ended()))
+        else:
+            show_board(read_board(self._desk, plan))
+
+    def show_decisions(self) -> None:
+        """Show every decision on the plan as it stands, as text."""
+        plan = self._stored_plan(self._desk.config.primary_strategy)
+        if plan is not None:
+            show_board(read_board(self._desk, plan))
+
+    @contextmanager
+    def _open_books(self) -> Iterator[Desk]:
+        """A desk on a connection of its own, also long after the last cell.
+
+        A venue that this notebook ran by itself has ended with it; it is opened anew.
+        """
+        profile = self._desk.profile
+        if self._venue_has_ended():
+            with open_desk(profile, who=operator_name()) as desk:
+                yield desk
+        else:
+            with StateDB(profile.state_db) as db:
+                yield replace(self._desk, db=db, who=operator_name())
+
+    def _venue_has_ended(self) -> bool:
+        own = self._desk.profile.venue == "simulated" and CONTROL_URL not in os.environ
+        return own and self._is_sealed
+
+    def show_reports(self, outcome: PhaseOutcome) -> None:
+        """Show the session's reports, and every card of them that was not understood."""
+        try:
+            views = self._reports(outcome)
+        except BadInput as error:
+            show_facts("Reports", [("unreadable", str(error))])
+            return
+        show_table(reports_table(views, self._session))
+        if any(view.result.suspects for view in views):
+            show_table(doubts_table(views))
+
+    def _reports(self, outcome: PhaseOutcome) -> tuple[ReportView, ...]:
+        intake = outcome.signals.intake if outcome.signals else None
+        if intake is not None and intake.reports:
+            return report_views(intake)
+        return views_of_the_past(self._desk, self._session)
 
     def _stored_plan(self, strategy: str) -> Plan | None:
         stored = self._desk.db.get_plan(strategy, self._session)
@@ -301,27 +404,9 @@ class Day:
         steps = (step for step in outcome.reconciled.twins if step.strategy == strategy)
         return [trade for step in steps for trade in step.trades]
 
-    def show_curves(self, outcome: PhaseOutcome) -> None:
-        """Show P&L and drawdown of the broker's book and both twins, up to this session."""
-        if outcome.curves is None and self._done is None:
-            show_facts("Curves", [("none", "the phase did not come to curves")])
-            return
-        config = self._desk.config
-        curves = curves_until(self._desk.db, config, self._session)
-        show_curves(
-            _curve("broker book", curves.broker),
-            _curve(f"twin {config.primary_strategy}", curves.primary),
-            _curve(f"shadow {config.shadow_strategy}", curves.shadow),
-            base_usd=config.base_capital_usd,
-        )
-
-    def show_evidence(self) -> None:
-        """Show how far the record has come towards the first look."""
-        found = evidence_so_far(self._desk.db, self._desk.config, self._session)
-        show_criteria(
-            [Criterion(item.name, item.value, item.needed, item.met) for item in found.conditions]
-        )
-        show_facts("Verdict so far", [("state", found.state), ("because", found.because)])
+    def verdict(self) -> VerdictView:
+        """The verdict on the record up to this session; a phase done now keeps it in the books."""
+        return read_verdict(self._desk, self._session, keep=self._done is None)
 
 
 def _cover(position: Position, orders: Sequence[VenueOrder]) -> Cover:
@@ -340,8 +425,3 @@ def _cover(position: Position, orders: Sequence[VenueOrder]) -> Cover:
 def _line_name(strategy: str) -> str:
     prefix, _, period = strategy.partition("_p")
     return f"{prefix.upper()}({period})"
-
-
-def _curve(name: str, points: tuple[EquityPoint, ...]) -> Curve:
-    profit = np.array([float(point.realised + point.unrealised) for point in points])
-    return Curve(name, tuple(point.session for point in points), profit)

@@ -28,9 +28,7 @@ from livekit.workbench.tables import (
 __all__ = [
     "Approval",
     "Cover",
-    "Criterion",
     "breaks_table",
-    "criteria_table",
     "curves_table",
     "entries_table",
     "exits_table",
@@ -71,7 +69,8 @@ def _decision_cells(order: PlannedOrder, approvals: Sequence[Approval] | None) -
 
 
 def _decision_text(order: PlannedOrder, approval: Approval) -> str:
-    capped = order.side == "buy" and approval.quantity not in (None, order.quantity)
+    full = (None, order.quantity)
+    capped = order.side == "buy" and approval.decision != "reject" and approval.quantity not in full
     limit = f" up to {approval.quantity}" if capped else ""
     when = f", {exchange_text(approval.at)}" if approval.at else ""
     by_policy = approval.who.startswith(POLICY)
@@ -371,24 +370,6 @@ def breaks_table(breaks: Sequence[Break]) -> Table:
 
 
 # ------------------------------------------------------------------------------------ comparison
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One condition of the verdict; ``met`` is None while it cannot be told yet."""
-
-    name: str
-    value: str
-    needed: str
-    met: bool | None
-
-
-def criteria_table(criteria: Sequence[Criterion]) -> Table:
-    """The conditions of the verdict: value, what is needed, met or not."""
-    columns = (Column("criterion"), Column("value", number=True), Column("needed"), Column("met"))
-    words = {True: "yes", False: "no", None: "not enough data"}
-    rows = tuple(Row((item.name, item.value, item.needed, words[item.met])) for item in criteria)
-    return Table("Criteria of the verdict", columns, rows)
 
 
 def curves_table(curves: Sequence[Curve], *, base_usd: float) -> Table:

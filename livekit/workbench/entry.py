@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from datetime import date
 
 from livekit.config import Profile
-from livekit.errors import ManifestMismatch, StateUnusable, UnknownParameter
+from livekit.errors import LockHeld, ManifestMismatch, StateUnusable, UnknownParameter
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
+from livekit.trading.following import living_executor
 from livekit.trading.opening import desk_on, open_link, registered_profile, sole_writer
 from livekit.trading.phases import PHASES
 from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
 from livekit.workbench.demo import LAST_SESSION
-from livekit.workbench.notebook_runs import notebook_performer
+from livekit.workbench.notebook_runs import loading_kernels, notebook_performer
+from livekit.workbench.watch import Watch
 
 __all__ = ["daily_run", "register"]
 
@@ -48,6 +50,20 @@ def _require_registered(profile: Profile) -> None:
         trading.verify_against_manifest(profile.manifest)
 
 
+def _require_free(profile: Profile) -> None:
+    """A lock that is held is refused before the venue's clock moves, unless an executor holds it.
+
+    To that one the execution attaches, and the later phases wait for nothing else.
+    """
+    try:
+        with sole_writer(profile):
+            pass
+    except LockHeld:
+        with StateDB(profile.state_db) as db:
+            if living_executor(db, profile) is None:
+                raise
+
+
 def daily_run(
     profile: Profile,
     session: date | None,
@@ -66,12 +82,20 @@ def daily_run(
         raise UnknownParameter("--phase", [f"{unknown} not among {', '.join(PHASES)}"])
     chosen = tuple(phase for phase in PHASES if not phases or phase in phases)
     _require_registered(profile)
-    with sole_writer(profile):  # a lock that is held is refused before the venue's clock moves
-        pass
-    with (
-        StateDB(profile.state_db) as db,
-        open_link(profile, mode="served" if notebooks else "in_process") as link,
-    ):
-        desk = desk_on(profile, link, db, who="daily")
-        performer = notebook_performer(profile, link) if notebooks else perform_recorded
-        return run_daily(desk, session or desk.order_session(), phases=chosen, performer=performer)
+    _require_free(profile)
+    with Watch(profile).run() as tell:
+        with (
+            loading_kernels(wanted=notebooks) as nursery,
+            StateDB(profile.state_db) as db,
+            open_link(profile, mode="served" if notebooks else "in_process") as link,
+        ):
+            desk = desk_on(profile, link, db, who="daily")
+            performer = (
+                notebook_performer(profile, link, nursery=nursery)
+                if notebooks
+                else perform_recorded
+            )
+            day = session or desk.order_session()
+            report = run_daily(desk, day, phases=chosen, performer=performer)
+        tell(report)
+    return report

@@ -18,6 +18,8 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from traitlets.config import Config
 
+from livekit.workbench.nursery import Nursery
+
 __all__ = ["Kernel"]
 
 KERNEL_NAME = "python3"
@@ -28,8 +30,9 @@ class Kernel:
     """A kernel process; it starts at once and ends with `end` or the ``with`` block.
 
     It inherits this process's environment, with ``environment`` on top, and its working folder
-    unless ``cwd`` is given. ``preload`` are statements that it executes before it answers. Raises
-    `jupyter_client.kernelspec.NoSuchKernel` when no kernel is installed.
+    unless ``cwd`` is given. ``preload`` are statements that it executes before it answers. With a
+    ``nursery`` it is forked there. Raises `jupyter_client.kernelspec.NoSuchKernel` when no kernel
+    is installed.
     """
 
     def __init__(
@@ -38,11 +41,20 @@ class Kernel:
         *,
         cwd: Path | None = None,
         preload: Sequence[str] = (),
+        nursery: Nursery | None = None,
     ) -> None:
         with ExitStack() as resources:
             folder = Path(resources.enter_context(_private_folder()))
             self._stderr = folder / "stderr"
             self.manager = _Manager(config=_config(folder), kernel_name=KERNEL_NAME)
+            if nursery is not None:
+                self._stderr.touch(mode=0o600)
+                self.manager.provisioner = nursery.provisioner(
+                    self._stderr,
+                    parent=self.manager,
+                    kernel_id=self.manager.kernel_id,
+                    kernel_spec=self.manager.kernel_spec,
+                )
             with self._stderr.open("wb") as stderr:
                 run_sync(self.manager.start_kernel)(
                     env={**os.environ, **(environment or {})},

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from jupyter_core.paths import jupyter_runtime_dir
 
 from livekit.config import KEY_FAMILIES, Profile, resolve_credentials
 from livekit.trading.opening import open_link
 from livekit.workbench.assets import templates_dir
 from livekit.workbench.day import STATE_DB_VARIABLE
 from livekit.workbench.entry import register
+from livekit.workbench.kernels import SOCKET_PATH_BYTES
 from livekit.workbench.notebook_runs import notebooks_dir
 
 __all__ = ["run_lab", "strip_outputs"]
@@ -25,7 +31,9 @@ SERVER_OPTIONS = (
     "--LabApp.extension_manager=readonly",  # the other one looks extensions up in a registry
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.news_url=None",
+    "--KernelManager.transport=ipc",  # over TCP every user of the machine could listen
 )
+SOCKET_NAME = "/kernel-00000000-0000-0000-0000-000000000000-ipc-5"
 
 
 def run_lab(profile: Profile, *, folder: Path | None = None) -> int:
@@ -39,7 +47,7 @@ def run_lab(profile: Profile, *, folder: Path | None = None) -> int:
     if not profile.state_db.exists():
         register(profile)
     as_root = ["--allow-root"] if os.geteuid() == 0 else []
-    with open_link(profile, mode="served") as link:
+    with open_link(profile, mode="served") as link, _runtime_dir() as runtime:
         server = subprocess.Popen(
             [
                 sys.executable,
@@ -56,9 +64,21 @@ def run_lab(profile: Profile, *, folder: Path | None = None) -> int:
                 **link.environment,
                 STATE_DB_VARIABLE: str(profile.state_db.resolve()),
                 "JUPYTER_CONFIG_PATH": _config_path(),
+                "JUPYTER_RUNTIME_DIR": runtime,
             },
         )
         return _ended(server)
+
+
+@contextmanager
+def _runtime_dir() -> Iterator[str]:
+    """Jupyter's own private folder for sockets, or another where its path is too long for them."""
+    usual = jupyter_runtime_dir()
+    if len(os.fsencode(usual + SOCKET_NAME)) <= SOCKET_PATH_BYTES:
+        yield usual
+        return
+    with TemporaryDirectory(prefix="livekit-lab-", dir="/tmp") as folder:
+        yield folder
 
 
 def _config_path() -> str:

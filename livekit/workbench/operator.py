@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from typing import Literal
 
 from livekit.config import Profile
-from livekit.errors import PlanRefused
-from livekit.model import ENTRY, Plan, PlannedOrder
-from livekit.trading.approvals import approval_item, approved_quantity, decide, needs_approval
+from livekit.errors import DecisionRefused
+from livekit.model import Plan, PlannedOrder
+from livekit.state.records import Decision
+from livekit.trading.approvals import (
+    approval_item,
+    approved_quantity,
+    decide,
+    needs_approval,
+    review_items,
+)
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import Diagnosis, diagnose
 from livekit.trading.opening import open_desk, sole_writer
 from livekit.trading.phases import current_plan
 from livekit.trading.switch import kill, rearm
 
-__all__ = ["PlanLine", "decide_item", "diagnose_profile", "plan_lines", "switch_off", "switch_on"]
+__all__ = [
+    "PlanLine",
+    "decide_item",
+    "diagnose_profile",
+    "operator_name",
+    "plan_lines",
+    "switch_off",
+    "switch_on",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +63,28 @@ def plan_lines(profile: Profile) -> tuple[Plan, tuple[PlanLine, ...]]:
 
 def _line(desk: Desk, plan: Plan, order: PlannedOrder) -> PlanLine:
     allowed = approved_quantity(desk, plan, order)
-    return PlanLine(approval_item(order), order, allowed, needs_approval(order))
+    return PlanLine(approval_item(order), order, allowed, needs_approval(order, desk.config))
 
 
 def decide_item(
     profile: Profile,
     item: str,
-    decision: Literal["approve", "reject"],
+    decision: Decision,
     *,
     quantity: int | None = None,
     reason: str = "",
 ) -> None:
-    """Record a decision on one item of the present plan; by default its whole quantity."""
+    """Record a decision on one item of the present plan; by default its whole quantity.
+
+    Raises what `livekit.trading.approvals.decide` raises.
+    """
     with open_desk(profile, who=operator_name()) as desk:
         plan = current_plan(desk, desk.order_session())
-        planned = [
-            order.quantity
-            for order in plan.orders
-            if order.intent == ENTRY and approval_item(order) == item
-        ]
-        if not planned:
-            raise PlanRefused(plan.sha256[:12], f"it has no item {item!r}")
-        limit = 0 if decision == "reject" else planned[0] if quantity is None else quantity
+        known = {found.name: found.shares for found in review_items(plan, desk.config)}
+        if item not in known:
+            raise DecisionRefused(item, f"plan {plan.sha256[:12]} has no such item")
+        whole = known[item] if quantity is None else quantity
+        limit = 0 if decision == "reject" else whole
         decide(desk, plan, item, decision, max_quantity=limit, who=operator_name(), reason=reason)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from livekit.errors import BadInput, UnknownParameter
+from livekit.workbench.engine import ENGINE
 from livekit.workbench.kernels import Kernel
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "notebook_parameters",
     "resolve_parameters",
     "run_notebook",
+    "typed_parameters",
 ]
 
 ParameterValue = str | int | float | bool
@@ -62,6 +65,8 @@ class Parameter:
     help: str
 
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _KINDS: dict[str, type[str | int | float | bool]] = {
     "str": str,
     "int": int,
@@ -114,6 +119,41 @@ def _parameter(notebook: Path, line: Mapping[str, str]) -> Parameter:
         problem = f"{line['name']} has a default that is not a literal: {line['default']}"
         raise UnknownParameter(str(notebook), [problem]) from error
     return Parameter(line["name"], kind, default, line["help"])
+
+
+def typed_parameters(notebook: Path, texts: Mapping[str, str]) -> dict[str, ParameterValue]:
+    """Values given as text, turned into the types of the notebook's parameter cell.
+
+    Text stays text, whatever it looks like: ``ON``, ``INF`` and ``1E5`` are tickers where the cell
+    says ``str``. A whole number is written in digits, True or False as such. Raises
+    `UnknownParameter` naming every parameter that is unknown or not of its type.
+    """
+    known = notebook_parameters(notebook)
+    problems = [f"unknown parameter {name!r}" for name in texts if name not in known]
+    values: dict[str, ParameterValue] = {}
+    for name, text in texts.items():
+        if name not in known:
+            continue
+        value = _read(text, known[name].kind)
+        if value is None:
+            problems.append(f"{name} must be {_phrase(known[name].kind)}, not {text!r}")
+        else:
+            values[name] = value
+    if problems:
+        raise UnknownParameter(str(notebook), problems)
+    return values
+
+
+def _read(text: str, kind: type) -> ParameterValue | None:
+    if kind is str:
+        return text
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower())
+    pattern = _WHOLE if kind is int else _DECIMAL
+    if not pattern.fullmatch(text):
+        return None
+    value = int(text) if kind is int else float(text)
+    return value if math.isfinite(value) else None
 
 
 def _fits(value: object, kind: type) -> bool:
@@ -188,6 +228,7 @@ def run_notebook(
                 _literal_path(notebook),
                 _literal_path(output),
                 parameters=resolved,
+                engine_name=ENGINE,
                 progress_bar=False,
                 execution_timeout=cell_timeout_s,
                 start_timeout=start_timeout_s,

@@ -27,9 +27,7 @@ from livekit.workbench.charts import Chart, position_figure, profit_curves
 from livekit.workbench.day_tables import (
     Approval,
     Cover,
-    Criterion,
     breaks_table,
-    criteria_table,
     curves_table,
     entries_table,
     exits_table,
@@ -46,7 +44,6 @@ __all__ = [
     "PositionView",
     "show_breaks",
     "show_chart",
-    "show_criteria",
     "show_curves",
     "show_facts",
     "show_orders",
@@ -174,8 +171,3 @@ def show_curves(broker: Curve, primary: Curve, shadow: Curve, *, base_usd: float
     title = "Broker's book, twin and shadow"
     show_chart(profit_curves(broker, primary, shadow, base_usd=base_usd, title=title))
     show_table(curves_table((broker, primary, shadow), base_usd=base_usd))
-
-
-def show_criteria(criteria: Sequence[Criterion]) -> None:
-    """Show the conditions of the verdict."""
-    show_table(criteria_table(criteria))

@@ -267,6 +267,8 @@ def show_diagnosis(result: Diagnosis, console: Console | None = None) -> None:
         console.print(f"{'BROKEN' if broken else 'holds '}  {check}", markup=False)
         for facts in broken:
             console.print(f"        {facts}", markup=False)
+    for check, why in result.elsewhere:
+        console.print(f"not applicable here  {check}: {why}", markup=False)
     state = "on" if result.kill_switch_on else "off"
     console.print(f"kill switch is {state}", markup=False)
 

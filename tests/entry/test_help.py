@@ -19,6 +19,10 @@ COMMANDS = (
     "kill",
     "rearm",
     "lab",
+    "run",
+    "status",
+    "notify",
+    "schedule",
 )
 
 

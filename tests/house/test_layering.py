@@ -23,6 +23,8 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 
 # On one floor, who may use whom: the price source of the venue speaks through the broker client.
 NEIGHBOURS = {("model", "errors"), ("prices", "broker"), ("__main__", "cli"), ("cli", "commands")}
+# The comparison replays with the simulator's step and uses its measures, never the other way.
+NEIGHBOURS |= {("comparison", "backtest")}
 # The givens read each other from left to right.
 NEIGHBOURS |= {("sessions", "config"), ("clock", "sessions"), ("config", "sessions")}
 

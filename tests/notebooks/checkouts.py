@@ -29,6 +29,7 @@ class Checkout:
     """A folder with ``notebooks/`` and ``outputs/demo/``, as the repository has them."""
 
     folder: Path
+    params: Path = REPOSITORY / "params" / "demo.yaml"
 
     @property
     def notebooks(self) -> Path:
@@ -36,7 +37,7 @@ class Checkout:
 
     @property
     def profile(self) -> Profile:
-        return load_profile(REPOSITORY / "params" / "demo.yaml", outputs=self.folder / "outputs")
+        return load_profile(self.params, outputs=self.folder / "outputs")
 
     @contextmanager
     def desk(

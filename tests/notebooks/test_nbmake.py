@@ -62,6 +62,7 @@ def test_the_four_notebooks_trade_their_default_session_as_the_backtest_does(che
         "02_execution": "passed",
         "03_reconciliation": "passed",
         "04_comparison": "passed",
+        "05_backtest": "passed",
     }
     with checkout.desk() as (desk, _):
         runs = desk.db.get_runs(session=SESSION)

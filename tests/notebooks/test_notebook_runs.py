@@ -98,6 +98,15 @@ def test_a_day_of_notebooks_is_recorded_archived_and_listed_with_one_truth(check
     row = f"//tr[@id='s{SESSION}']"
     assert index.xpath(f"{row}//a/@href") == [archived(runs[name]).page for name in NOTEBOOKS]
     assert wanting(checkout) == []
+    notebook, page = (
+        (profile.archive_dir / name).read_text()
+        for name in (archived(runs["signals"]).notebook, archived(runs["signals"]).page)
+    )
+    (review,) = lxml_html.fromstring(page).xpath("//table[starts-with(caption, 'Review of plan')]")
+    decided = [row.text_content() for row in review.xpath("tbody/tr")]
+    assert len(decided) >= 3
+    assert all("by policy auto" in text for text in decided if text.startswith("entry:"))
+    assert "widget-view" not in notebook  # nobody could have clicked
 
 
 def test_a_person_who_opens_the_notebook_of_a_phase_that_is_done_sees_it_and_changes_nothing(

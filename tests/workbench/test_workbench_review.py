@@ -21,6 +21,13 @@ from livekit.workbench.review import (
     recorded_lines,
     twin_trades,
 )
+from livekit.workbench.review_reports import (
+    doubts_table,
+    report_views,
+    reports_table,
+    views_of_the_past,
+)
+from livekit.workbench.tables import to_text
 from tests.trading.world import World, world
 
 MONDAY, TUESDAY, WEDNESDAY = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 8)
@@ -98,3 +105,44 @@ def test_a_split_after_the_session_looked_at_is_taken_back() -> None:
     then = as_it_was(position, bars)
     assert (then.shares_now, then.stop_price) == (20, Decimal("180"))
     assert then.pending_reason is None  # decided a day later
+
+
+# ---------------------------------------------------------------------------- reports in doubt
+
+
+def spoilt(path: Path) -> None:
+    """The page shows no price for DEF any more."""
+    page = path.read_text(encoding="utf-8")
+    assert "$20.00" in page
+    path.write_text(page.replace("$20.00", "$ soon"), encoding="utf-8")
+
+
+def test_a_card_in_doubt_is_shown_with_what_was_seen_and_why(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 20.0}) as w:
+        spoilt(w.report(MONDAY, ("ABC", 80.0, 50.0), ("DEF", 72.0, 20.0)))
+        outcome = w.phase(MONDAY, "signals")
+        assert (outcome.exit_code, w.phase_plan(MONDAY).orders) == (5, ())
+        assert outcome.signals is not None
+        views = report_views(outcome.signals.intake)
+        (report,) = reports_table(views, MONDAY).rows
+        assert report.cells[0] == "earnings_trade_analysis_2020-01-06.html"
+        assert (report.cells[1], report.tone) == ("suspect", "bad")
+        (doubt,) = [row for row in doubts_table(views).rows if row.cells[1] == "DEF"]
+        assert doubt.cells[2] == "price not found"
+        assert "'DEF Company'" in doubt.cells[3]
+        assert "72" in doubt.cells[3]
+
+
+def test_a_report_in_doubt_can_be_looked_at_later_unless_its_file_is_another(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 20.0}) as w:
+        path = w.report(MONDAY, ("ABC", 80.0, 50.0), ("DEF", 72.0, 20.0))
+        spoilt(path)
+        w.phase(MONDAY, "signals")
+        (view,) = views_of_the_past(w.desk, MONDAY)
+        assert view.result.verdict == "suspect"
+        assert w.db.get_candidates(MONDAY) is None  # looking stores nothing
+        path.write_text(path.read_text(encoding="utf-8") + "<!-- changed -->", encoding="utf-8")
+        assert views_of_the_past(w.desk, MONDAY) == ()
+        assert to_text(reports_table((), MONDAY)) == "Reports of 2020-01-06: none"

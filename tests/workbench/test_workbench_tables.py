@@ -10,9 +10,7 @@ from livekit.model import Break, ClosedTrade, Order
 from livekit.workbench.day_tables import (
     Approval,
     Cover,
-    Criterion,
     breaks_table,
-    criteria_table,
     curves_table,
     entries_table,
     exits_table,
@@ -191,11 +189,6 @@ def test_an_open_break_shows_its_facts_and_is_marked():
     assert cells(table)["facts"] == EVIL_NAME
     assert table.rows[0].tone == "bad"
     assert "&lt;img" in to_html(table)
-
-
-def test_a_criterion_that_cannot_be_told_yet_says_so():
-    table = criteria_table([Criterion("sessions", "20", "90", None)])
-    assert cells(table)["met"] == "not enough data"
 
 
 def test_the_result_of_a_book_is_a_share_of_the_capital():
