@@ -162,6 +162,10 @@ class AlpacaClient:
                 reserves.enter_context(pace.protecting())
             yield
 
+    def seconds_to_wait(self, requests: int) -> float:
+        """Seconds that the last of so many trading requests would have to wait now."""
+        return self._paces[0].wait_s(requests) if self._paces else 0.0
+
     def close(self) -> None:
         """Close the connections."""
         for adapter in self._adapters:

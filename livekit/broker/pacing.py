@@ -47,14 +47,16 @@ class Pace:
 
     def take_turn(self) -> None:
         """Return when another request may be made, and count it."""
-        wait_s = self._wait_s()
+        wait_s = self.wait_s()
         if wait_s > 0:
             self._clock.sleep(wait_s)
         self._sent.append(self._clock.now())
 
-    def _wait_s(self) -> float:
+    def wait_s(self, requests: int = 1) -> float:
+        """Seconds until the last of so many requests could be made now."""
         now = self._clock.now()
         while self._sent and not now - WINDOW < self._sent[0] <= now:
             self._sent.popleft()  # a minute old, or of a clock that has been set back since
-        surplus = len(self._sent) - (self._limit if self._protecting else self._ordinary)
+        allowed = self._limit if self._protecting else self._ordinary
+        surplus = min(len(self._sent) + requests - 1 - allowed, len(self._sent) - 1)
         return (self._sent[surplus] + WINDOW - now).total_seconds() if surplus >= 0 else 0.0

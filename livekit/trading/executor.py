@@ -48,6 +48,9 @@ __all__ = [
 ALL, PLACE, POLL = PARTS = ("all", "place", "poll")
 
 POLL_S = 2.0
+SLOW_POLL_S = 5.0
+ENTRY_REQUESTS = 8  # an entry's own and the look after it
+REPAIR_REQUESTS = 8  # to cancel the rest of a buy and place a stop for its part
 SELL_POLL_LIMIT = timedelta(seconds=60)
 LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=30)
 
@@ -189,7 +192,7 @@ def _poll_exits(desk: Desk, run: Execution) -> None:
         if desk.clock.now() >= deadline:
             run.warnings.append("a sell did not fill within a minute of the open")
             break
-        desk.clock.sleep(POLL_S)
+        _pause(desk)
     run.repaired += watch.repaired
 
 
@@ -239,6 +242,7 @@ def _send_entries(
         elif planned.pair is not None and _is_held(desk, planned.pair):
             run.entries.append(EntryReport(planned.ticker, "pair_not_sold", 0, planned.pair))
         else:
+            _await_turn(desk, watch)
             report = send_entry(
                 desk,
                 run.plan,
@@ -252,6 +256,27 @@ def _send_entries(
             if report.state == "sent":
                 watch.step()
     run.repaired += watch.repaired
+
+
+def _await_turn(desk: Desk, watch: CoverWatch) -> None:
+    """Let the rate budget recover before an entry, and watch cover meanwhile.
+
+    Enough must be left to cover what every buy that works may still fill.
+    """
+    while desk.client.seconds_to_wait(ENTRY_REQUESTS + _repairs_ahead(desk)) > 0:
+        watch.step()
+        _pause(desk)
+
+
+def _repairs_ahead(desk: Desk) -> int:
+    working = desk.db.get_orders(intent=ENTRY, working_only=True)
+    return REPAIR_REQUESTS * (len(working) + 1)
+
+
+def _pause(desk: Desk) -> None:
+    """Between two looks; a longer one where the rate budget runs low."""
+    is_low = desk.client.seconds_to_wait(REPAIR_REQUESTS) > 0
+    desk.clock.sleep(SLOW_POLL_S if is_low else POLL_S)
 
 
 def _is_open(desk: Desk, plan: Plan) -> bool:
@@ -279,7 +304,7 @@ def _poll_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
             run.cancelled += [order.ticker for order in working if _cancel_rest(desk, order)]
             break
         if desk.db.get_orders(intent=ENTRY, working_only=True):
-            desk.clock.sleep(POLL_S)
+            _pause(desk)
     run.repaired += watch.repaired
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "new_order",
     "resolve_unknown",
     "send",
+    "sync_order",
     "sync_orders",
 ]
 
@@ -289,19 +290,31 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
         found = by_id.get(row.alpaca_order_id) or desk.client.get_order(row.alpaca_order_id)
         if found is None:
             unknown.append(row)
-            continue
-        if int(found.quantity) != row.quantity:
-            desk.db.adjust_order(
-                row.client_order_id,
-                quantity=int(found.quantity),
-                stop_price=found.stop_price,
-                at=desk.clock.now(),
-            )
-        if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
-            _write_state(desk, row.client_order_id, found)
-            note_ended(desk, row, found)
-            _follow_replacement(desk, row, found)
+        else:
+            _follow(desk, row, found)
     return tuple(unknown)
+
+
+def sync_order(desk: Desk, found: VenueOrder) -> None:
+    """Bring the rows of one order and its legs up to what the venue shows, and no others."""
+    for shown in flat([found]):
+        row = desk.db.get_order_by_alpaca_id(shown.order_id)
+        if row is not None and row.status not in LOCALLY_TERMINAL:
+            _follow(desk, row, shown)
+
+
+def _follow(desk: Desk, row: Order, found: VenueOrder) -> None:
+    if int(found.quantity) != row.quantity:
+        desk.db.adjust_order(
+            row.client_order_id,
+            quantity=int(found.quantity),
+            stop_price=found.stop_price,
+            at=desk.clock.now(),
+        )
+    if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
+        _write_state(desk, row.client_order_id, found)
+        note_ended(desk, row, found)
+        _follow_replacement(desk, row, found)
 
 
 def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> None:

@@ -18,7 +18,15 @@ from livekit.trading.books import book_new_fills, position_row
 from livekit.trading.cover import CoverGap, cover_gaps
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
-from livekit.trading.orders import LOCALLY_TERMINAL, Sent, flat, new_order, send, sync_orders
+from livekit.trading.orders import (
+    LOCALLY_TERMINAL,
+    Sent,
+    flat,
+    new_order,
+    send,
+    sync_order,
+    sync_orders,
+)
 
 __all__ = [
     "GRACE_S",
@@ -118,7 +126,14 @@ class CoverWatch:
         self.last_gaps: tuple[CoverGap, ...] = ()
 
     def step(self) -> tuple[VenueOrder, ...]:
-        """One look: book what happened, repair what is due; returns the open orders seen."""
+        """One look: book what happened, repair what is due; returns the open orders seen.
+
+        Its requests may use the part of the rate budget that is kept for protection.
+        """
+        with self._desk.client.protecting():
+            return self._look()
+
+    def _look(self) -> tuple[VenueOrder, ...]:
         orders = open_orders(self._desk)
         sync_orders(self._desk, orders)
         book_new_fills(self._desk)
@@ -165,12 +180,17 @@ def _give_alarm(desk: Desk, gap: CoverGap, age_s: float) -> None:
 def _with_legs(
     desk: Desk, positions: list[Position], orders: tuple[VenueOrder, ...]
 ) -> tuple[VenueOrder, ...]:
-    """Add the positions' own stops that a listing left out: a filled parent hides its leg there."""
+    """Add the positions' own stops that a listing left out: a filled parent hides its leg there.
+
+    A leg sleeps as long as its buy works, and is not asked for.
+    """
     shown = {order.order_id for order in orders}
+    buying = {order.ticker for order in orders if order.side == "buy"}
     hidden = [
         order
         for position in positions
         if position.stop_order_id is not None and position.stop_order_id not in shown
+        if position.ticker not in buying
         if (order := desk.client.get_order(position.stop_order_id)) is not None
     ]
     return (*orders, *hidden)
@@ -323,7 +343,7 @@ def _ended(desk: Desk, order_id: str) -> VenueOrder | None:
     if order is None:
         return None
     if order.is_terminal:
-        sync_orders(desk, [order])
+        sync_order(desk, order)
         return order
     if order.status != "pending_cancel":
         request_cancel(desk, order_id)

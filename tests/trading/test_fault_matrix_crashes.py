@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -168,6 +170,16 @@ def test_row_10_killed_in_the_approval_leaves_it_whole_or_absent(
         assert w.bought("ABC") == []
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A background job ignores interrupts from its start; inside, they are met as usual."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_row_11_an_interrupt_in_the_middle_leaves_no_half_state(tmp_path: Path) -> None:
     with world(tmp_path, {"ABC": 50.0}) as w:
         planned(w, MONDAY, ABC)
@@ -177,7 +189,7 @@ def test_row_11_an_interrupt_in_the_middle_leaves_no_half_state(tmp_path: Path) 
                 signal.raise_signal(signal.SIGINT)
 
         w.wire.rule = interrupt
-        with pytest.raises(KeyboardInterrupt):
+        with interruptible(), pytest.raises(KeyboardInterrupt):
             w.trade(MONDAY, "execution")
         healed(w, MONDAY)
         bought_once(w)

@@ -167,3 +167,19 @@ def test_a_cancel_that_takes_its_time_delays_no_other_stop(tmp_path: Path) -> No
         assert (w.held("ABC"), w.held("DEF")) == (100, 100)
         assert gaps["DEF"] <= 10.0
         assert gaps["ABC"] <= 10.0  # a cancel without effect is asked for again
+
+
+def test_entries_wait_for_the_rate_budget_and_cover_does_not(tmp_path: Path) -> None:
+    """Twenty buys that each stop half-way need more than the 200 requests of a minute."""
+    tickers = [f"T{letter}" for letter in "ABCDEFGHIJKLMNOPQRST"]
+    with world(tmp_path, dict.fromkeys(tickers, 50.0), max_positions=20) as w:
+        w.report(MONDAY, *((ticker, 80.0, 50.0) for ticker in tickers))
+        w.phase(MONDAY, "signals")
+        w.strike(FaultRule(FaultKind.PARTIAL_THEN_EXPIRY, times=0))
+        before = len(w.wire.sent)
+        outcome = w.phase(MONDAY, "execution")
+        assert outcome.exit_code == 0, outcome.lines
+        assert len(w.wire.sent) - before > 200
+        assert {w.held(ticker) for ticker in tickers} == {100}
+        assert {w.live_sells(ticker) for ticker in tickers} == {100}
+        assert max(seconds_uncovered(w).values()) <= 10.0

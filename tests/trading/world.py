@@ -19,6 +19,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from livekit.broker import AlpacaClient
+from livekit.broker.pacing import REQUESTS_A_MINUTE
 from livekit.broker.venue.clock import InProcessClock
 from livekit.broker.venue.faults import FaultRule
 from livekit.broker.venue.session import VenueHandle, in_process_venue
@@ -210,6 +211,7 @@ def world(
     splits: Mapping[tuple[str, date], float] | None = None,
     fill_model: str = "parity",
     last: date = LAST,
+    requests_a_minute: int = REQUESTS_A_MINUTE,
     **trading: Any,
 ) -> Iterator[World]:
     """A world with one registered profile; ``trading`` are parameters of `LiveConfig`."""
@@ -234,6 +236,7 @@ def world(
             data_url=venue.data_url,
             transport=wire,
             clock=venue.clock,
+            requests_a_minute=requests_a_minute,
         )
         register_profile(profile, client, venue.clock)
         with StateDB(profile.state_db) as db:
