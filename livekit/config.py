@@ -169,7 +169,11 @@ def config_sha256(config: LiveConfig) -> str:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Profile:
-    """One parameter file. ``prices`` names a parquet file; absent, the packaged one is used."""
+    """One parameter file.
+
+    ``prices`` names a parquet file that the simulated venue trades; absent, the packaged one is
+    used. ``price_source`` says who tells the daily bars that the real venue's stops are judged on.
+    """
 
     venue: Literal["simulated", "alpaca-paper"]
     first_session: date | None = None
@@ -177,11 +181,18 @@ class Profile:
     fill_model: Literal["parity", "paper", "rough"] = "parity"
     venue_cash_usd: float = 200000.0
     data_feed: Literal["iex", "sip"] = "iex"
+    price_source: Literal["alpaca", "fmp"] = "alpaca"
     prices: Path | None = None
     reports: Path | None = None
     name: str = "unnamed"
     outputs: Path = Path("outputs")
     trading: LiveConfig = LiveConfig()
+
+    def __post_init__(self) -> None:
+        """Refuse a supplier that knows nothing of the simulated market."""
+        if self.venue == "simulated" and self.price_source != "alpaca":
+            problem = f"price_source {self.price_source} does not know the simulated market"
+            raise UnknownParameter("profile", [problem])
 
     @property
     def home(self) -> Path:

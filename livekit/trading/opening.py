@@ -22,7 +22,10 @@ from livekit.clock import Clock, SystemClock
 from livekit.config import Profile, resolve_credentials
 from livekit.errors import LockHeld, PathUnusable, StateUnusable
 from livekit.prices.alpaca_source import AlpacaPriceSource
+from livekit.prices.fmp_source import FmpPriceSource
+from livekit.prices.point_in_time import PointInTimeCache
 from livekit.prices.remembered import RememberedSource
+from livekit.prices.source import PriceSource
 from livekit.state import StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.registration import profile_from_registration
@@ -32,6 +35,7 @@ __all__ = [
     "desk_on",
     "open_desk",
     "open_link",
+    "price_source",
     "registered_profile",
     "sole_runner",
     "sole_writer",
@@ -102,8 +106,19 @@ def _venue_link(profile: Profile, venue: VenueHandle) -> Link:
 
 def desk_on(profile: Profile, link: Link, db: StateDB, *, who: str = "livekit") -> Desk:
     """A desk on an open link and an open database."""
-    prices = RememberedSource(AlpacaPriceSource(link.client, link.clock), link.clock)
+    prices = RememberedSource(price_source(profile, link.client, link.clock), link.clock)
     return Desk(profile, db, link.client, prices, link.clock, who)
+
+
+def price_source(profile: Profile, client: AlpacaClient, clock: Clock) -> PriceSource:
+    """Who tells the profile's daily bars; FMP's answers are kept as they were on each day.
+
+    Raises `KeysMissing` when FMP is asked for and its key is nowhere.
+    """
+    if profile.price_source == "fmp":
+        source = FmpPriceSource.from_environment(clock)
+        return PointInTimeCache(source, profile.home / "prices" / "fmp", clock)
+    return AlpacaPriceSource(client, clock)
 
 
 @contextmanager

@@ -43,7 +43,15 @@ __all__ = [
     "rules_sha256",
 ]
 
-_PROFILE_FIELDS = ("venue", "seed", "fill_model", "venue_cash_usd", "data_feed", "prices")
+_PROFILE_FIELDS = (
+    "venue",
+    "seed",
+    "fill_model",
+    "venue_cash_usd",
+    "data_feed",
+    "price_source",
+    "prices",
+)
 _PROBE_TICKER = "AAPL"
 
 

@@ -11,7 +11,13 @@ from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
 from livekit.trading.following import living_executor
-from livekit.trading.opening import desk_on, open_link, registered_profile, sole_writer
+from livekit.trading.opening import (
+    desk_on,
+    open_link,
+    price_source,
+    registered_profile,
+    sole_writer,
+)
 from livekit.trading.phases import PHASES
 from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
@@ -32,6 +38,7 @@ def register(profile: Profile) -> None:
         raise StateUnusable(profile.state_db, "exists already")
     with undone_on_refusal(profile.home):
         with open_link(profile) as link:
+            price_source(profile, link.client, link.clock)  # its key must be there from the start
             register_profile(profile, link.client, link.clock)
         first = profile.first_session
         packaged = profile.venue == "simulated" and profile.prices is None

@@ -117,7 +117,7 @@ def books_table(verdict: Verdict) -> Table:
     """The two twins side by side."""
     columns = (
         Column("twin"),
-        Column("P&L, USD", number=True),
+        Column("P&L less exit costs, USD", number=True),
         Column("closed", number=True),
         Column("profit factor", number=True),
         Column("without best", number=True),
