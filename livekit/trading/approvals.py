@@ -10,7 +10,7 @@ it could change nothing any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 POLICY = "policy:auto"
-POLL_S = 2.0
 LONGEST_REASON = 500  # characters
 DECIDABLE = ("open", "frozen")
 _MAYBE_OUT = ("intended", "confirmed", "unknown")  # outcomes of an order that may exist
@@ -228,11 +227,12 @@ def approved_quantity(desk: Desk, plan: Plan, order: PlannedOrder) -> int:
 
 
 def await_approval(
-    desk: Desk, plan: Plan, orders: Sequence[PlannedOrder]
+    desk: Desk, plan: Plan, orders: Sequence[PlannedOrder], *, meanwhile: Callable[[], None]
 ) -> tuple[PlannedOrder, ...]:
     """Wait for a person until the cut-off: the first of ``orders`` that are approved.
 
-    Returns nothing once every order is decided, at the cut-off, or when the kill switch goes on.
+    ``meanwhile`` is called between two looks, and lets time pass. Returns nothing once every order
+    is decided, at the cut-off, or when the kill switch goes on.
     """
     while orders and not why_closed(desk, plan) and not desk.db.is_kill_switch_on():
         if approved := tuple(item for item in orders if approved_quantity(desk, plan, item) > 0):
@@ -240,5 +240,5 @@ def await_approval(
         decided = {found.item for found in desk.db.get_approvals(plan.sha256)}
         orders = [item for item in orders if approval_item(item) not in decided]
         if orders:
-            desk.clock.sleep(POLL_S)
+            meanwhile()
     return ()

@@ -203,11 +203,18 @@ def _send_late(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
     """
     if desk.config.approval != "required" or desk.config.entry_tif == AUCTION:
         return
-    while approved := await_approval(desk, run.plan, _waiting(run)):
+    watch = CoverWatch(desk)
+
+    def look() -> None:
+        watch.step()
+        _pause(desk)
+
+    while approved := await_approval(desk, run.plan, _waiting(run), meanwhile=look):
         late = {planned.ticker for planned in approved}
         run.entries = [report for report in run.entries if report.ticker not in late]
         _send_entries(desk, run, approved, skip_time_check=skip_time_check)
         _poll_entries(desk, run, skip_time_check=skip_time_check)
+    run.repaired += watch.repaired
 
 
 def _waiting(run: Execution) -> list[PlannedOrder]:

@@ -31,8 +31,9 @@ ARGUMENTS = [
 PATIENCE_S = 90
 
 SERVE = """\
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts without
 from livekit.config import load_profile
 from livekit.workbench.lab import run_lab
 

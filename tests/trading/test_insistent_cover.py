@@ -1,14 +1,15 @@
 """A stop that is missing is placed again and again, whatever else of the day fails."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.broker.venue.ledger import read_ledger
-from livekit.clock import sleep_until
+from livekit.clock import Clock, sleep_until
 from livekit.sessions import open_instant
-from livekit.trading.phases import audit_cover
-from tests.trading.world import World, world
+from livekit.trading.phases import audit_cover, run_executor
+from tests.trading.world import World, with_clock, world
 
 MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
 
@@ -183,3 +184,42 @@ def test_entries_wait_for_the_rate_budget_and_cover_does_not(tmp_path: Path) -> 
         assert {w.held(ticker) for ticker in tickers} == {100}
         assert {w.live_sells(ticker) for ticker in tickers} == {100}
         assert max(seconds_uncovered(w).values()) <= 10.0
+
+
+class Meddled:
+    """A clock under which something happens as soon as an instant has come."""
+
+    def __init__(self, inner: Clock, at: datetime, act: Callable[[], None]) -> None:
+        self.inner = inner
+        self.at = at
+        self.left = [act]
+
+    def now(self) -> datetime:
+        return self.inner.now()
+
+    def sleep(self, seconds: float) -> None:
+        self.inner.sleep(seconds)
+        if self.left and self.now() >= self.at:
+            self.left.pop()()
+
+
+def test_cover_is_watched_while_a_person_makes_up_his_mind(tmp_path: Path) -> None:
+    """DEF waits for an approval until 09:35; at 09:31 ABC's stop is cancelled at the broker."""
+    with world(tmp_path, MARKET, approval="required") as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.phase(MONDAY, "signals")
+        w.approve(MONDAY, "entry:ABC", shares=200)
+        w.trade(MONDAY, "execution", "protect", "reconciliation")
+        w.report(TUESDAY, ("DEF", 80.0, 50.0))
+        w.phase(TUESDAY, "signals")
+        w.go_to(TUESDAY, "execution")
+        (position,) = w.db.get_open_positions()
+
+        def meddle() -> None:
+            w.desk.client.cancel_order(str(position.stop_order_id))
+
+        clock = Meddled(w.desk.clock, open_instant(TUESDAY) + timedelta(minutes=1), meddle)
+        desk = with_clock(w.desk, clock)
+        assert run_executor(desk, w.phase_plan(TUESDAY)).exit_code == 0
+        assert (w.held("DEF"), w.live_sells("ABC")) == (0, 200)
+        assert 0 < seconds_uncovered(w)["ABC"] <= 10.0

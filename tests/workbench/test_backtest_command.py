@@ -294,7 +294,8 @@ def test_a_walk_forward_on_too_few_sessions_is_refused(
 
 
 def command(*arguments: str) -> list[str]:
-    program = "import sys; from livekit.cli import main; sys.exit(main())"
+    met = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job has none
+    program = f"import signal, sys; {met}; from livekit.cli import main; sys.exit(main())"
     return [sys.executable, "-c", program, *arguments]
 
 

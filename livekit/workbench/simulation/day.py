@@ -273,7 +273,13 @@ class _Day:
         if self.script.tampering is None:
             return
         with self.stage.process(watched=False) as desk:
-            offer_tampered_plan(desk, self.session, self.script.tampering, self.stage, self.referee)
+            try:
+                offer_tampered_plan(
+                    desk, self.session, self.script.tampering, self.stage, self.referee
+                )
+            except Crash:
+                self.referee.crashed()
+                self.happenings["crashes"] += 1
         self.happenings["tampered or stale plans"] += 1
 
     # -------------------------------------------------------------------------------------- runs

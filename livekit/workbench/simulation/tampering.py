@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from livekit.errors import LivekitError
+from livekit.model import PROTECTIVE_STOP
 from livekit.sessions import previous_session
 from livekit.state import StoredPlan
 from livekit.trading.desk import Desk
@@ -39,12 +40,12 @@ def offer_tampered_plan(
     plan = plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
     path = export_plan(plan, desk.profile.signals_dir, generated_at=desk.clock.now())
     _tamper(path, tampering)
-    trades = _trades(stage)
+    trades = _trades(desk, stage)
     try:
         code = run_executor(desk, read_plan_file(path)).exit_code
     except LivekitError as refusal:
         code = refusal.exit_code
-    if _trades(stage) != trades:
+    if _trades(desk, stage) != trades:
         referee.broken("I15 fresh signal", f"traded on a plan whose {tampering} was tampered with")
     if code == 0:
         referee.broken("I15 fresh signal", f"executed a plan whose {tampering} was tampered with")
@@ -55,9 +56,11 @@ def _original(desk: Desk, session: date, *, stale: bool) -> StoredPlan | None:
     return desk.db.get_plan(desk.config.primary_strategy, wanted)
 
 
-def _trades(stage: Stage) -> int:
-    """Orders at the venue but the protector's stops."""
-    return sum(order.type == "market" for order in stage.state.orders.values())
+def _trades(desk: Desk, stage: Stage) -> int:
+    """Orders at the venue but the protector's stops and sales."""
+    market = [order for order in stage.state.orders.values() if order.type == "market"]
+    rows = [desk.db.get_order_by_client_id(order.client_order_id) for order in market]
+    return sum(row is None or row.reason != PROTECTIVE_STOP for row in rows)
 
 
 def _tamper(path: Path, tampering: str) -> None:
