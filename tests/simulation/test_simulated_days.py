@@ -185,7 +185,7 @@ def test_a_thousand_days_break_no_promise(part: int) -> None:
     tally = play_days(Campaign(first=1000 + 200 * part, days=200))
     assert tally.broken == 0, found(tally)
     assert len(tally.faults) >= len(FaultKind) // 2
-    assert tally.happenings["crashes"] > 50
+    assert tally.happenings["crashes"] > 30  # more than one day in seven is struck by one
 
 
 @pytest.mark.slow
