@@ -10,6 +10,7 @@ import pytest
 
 from livekit.config import LiveConfig
 from livekit.model import END_OF_DATA
+from livekit.sessions import sessions_between
 from tests.comparison.parity_kit import EMA, NWL, SHARED, shared_market, trade_stretch
 
 YEARS = tuple(range(2014, 2022))
@@ -43,7 +44,8 @@ def test_a_year_of_the_full_data_has_no_difference(
     tmp_path: Path, year: int, config: LiveConfig
 ) -> None:
     """Each year begins with an empty book and sees all bars from January 2014 on."""
-    first = date(year, 1, 2) if year > 2014 else date(2014, 3, 31)
+    start = date(year, 1, 1) if year > 2014 else date(2014, 3, 31)
+    first = sessions_between(start, date(year, 12, 31))[0]
     last = date(2021, 4, 20) if year == 2021 else date(year, 12, 31)
     prices, earnings = shared_market(tmp_path, date(2014, 1, 6), last)
     settings = replace(config, fmp_lookback_days=(last - date(2014, 1, 6)).days + 1)
