@@ -51,6 +51,7 @@ POLL_S = 2.0
 SLOW_POLL_S = 5.0
 ENTRY_REQUESTS = 8  # an entry's own and the look after it
 REPAIR_REQUESTS = 8  # to cancel the rest of a buy and place a stop for its part
+MOST_REPAIR_REQUESTS = 100  # more would never be free while cover is watched
 SELL_POLL_LIMIT = timedelta(seconds=60)
 LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=30)
 
@@ -249,7 +250,7 @@ def _send_entries(
         elif planned.pair is not None and _is_held(desk, planned.pair):
             run.entries.append(EntryReport(planned.ticker, "pair_not_sold", 0, planned.pair))
         else:
-            _await_turn(desk, watch)
+            _await_turn(desk, watch, run.plan.expires_at)
             report = send_entry(
                 desk,
                 run.plan,
@@ -265,19 +266,22 @@ def _send_entries(
     run.repaired += watch.repaired
 
 
-def _await_turn(desk: Desk, watch: CoverWatch) -> None:
+def _await_turn(desk: Desk, watch: CoverWatch, cutoff: datetime) -> None:
     """Let the rate budget recover before an entry, and watch cover meanwhile.
 
-    Enough must be left to cover what every buy that works may still fill.
+    Enough must be left to cover what every buy that works may still fill. At the cut-off the wait
+    ends, and the entry is refused by its gate.
     """
-    while desk.client.seconds_to_wait(ENTRY_REQUESTS + _repairs_ahead(desk)) > 0:
+    while desk.clock.now() < cutoff:
+        if not desk.client.seconds_to_wait(ENTRY_REQUESTS + _repairs_ahead(desk)):
+            return
         watch.step()
-        _pause(desk)
+        desk.clock.sleep(SLOW_POLL_S)
 
 
 def _repairs_ahead(desk: Desk) -> int:
     working = desk.db.get_orders(intent=ENTRY, working_only=True)
-    return REPAIR_REQUESTS * (len(working) + 1)
+    return min(REPAIR_REQUESTS * (len(working) + 1), MOST_REPAIR_REQUESTS)
 
 
 def _pause(desk: Desk) -> None:

@@ -283,7 +283,8 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
     unknown = []
     for row in working:
         if row.alpaca_order_id is None:
-            resolve_intent(desk, row, patient=row.intent != STOP)
+            if not _settled(desk, row):
+                unknown.append(row)
             continue
         if row.status == "held" and row.parent_client_order_id in unfilled:
             continue
@@ -293,6 +294,15 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
         else:
             _follow(desk, row, found)
     return tuple(unknown)
+
+
+def _settled(desk: Desk, row: Order) -> bool:
+    """Settle an open intent; False when its id belongs to another order at the venue."""
+    try:
+        resolve_intent(desk, row, patient=row.intent != STOP)
+    except BooksDiffer:
+        return False
+    return True
 
 
 def sync_order(desk: Desk, found: VenueOrder) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from livekit.broker.venue.faults import FaultKind, FaultRule
@@ -223,3 +224,46 @@ def test_cover_is_watched_while_a_person_makes_up_his_mind(tmp_path: Path) -> No
         assert run_executor(desk, w.phase_plan(TUESDAY)).exit_code == 0
         assert (w.held("DEF"), w.live_sells("ABC")) == (0, 200)
         assert 0 < seconds_uncovered(w)["ABC"] <= 10.0
+
+
+def test_a_position_whose_stop_id_is_taken_by_a_stranger_delays_no_other_stop(
+    tmp_path: Path,
+) -> None:
+    """Somebody sold one ABC under the id of its stop: ABC needs a person, DEF does not."""
+    with world(tmp_path, MARKET) as w:
+        three_held_without_stops(w)
+        w.desk.client.place_order(
+            "ABC",
+            1,
+            "sell",
+            client_order_id="20200107_ABC_stop_sell",
+            order_type="stop",
+            stop_price=Decimal(45),  # where its own would stand: nothing to correct
+            time_in_force="gtc",
+        )
+        outcome = audit_cover(w.desk, TUESDAY)
+        assert outcome.exit_code == 7
+        assert "UNCOVERED: ABC" in " ".join(outcome.lines)
+        assert w.db.is_kill_switch_on()
+        assert w.live_sells("DEF") == w.live_sells("GHI") == 200
+        gaps = seconds_uncovered(w)
+        assert max(gaps.get("DEF", 0.0), gaps.get("GHI", 0.0)) <= 10.0
+
+
+def test_buys_that_none_fills_are_cancelled_at_the_cutoff_however_many_they_are(
+    tmp_path: Path,
+) -> None:
+    """Every share is halted: what the buys may still need must not keep the run from its end."""
+    tickers = [f"T{letter}" for letter in "ABCDEFGHIJKLMNOPQRST"]
+    with world(tmp_path, dict.fromkeys(tickers, 50.0), max_positions=20) as w:
+        w.report(MONDAY, *((ticker, 80.0, 50.0) for ticker in tickers))
+        w.phase(MONDAY, "signals")
+        w.go_to(MONDAY, "execution")
+        w.halt(*tickers)
+        outcome = w.phase(MONDAY, "execution")
+        assert outcome.exit_code == 0, outcome.lines
+        sent = [order for ticker in tickers for order in w.bought(ticker)]
+        assert len(sent) >= 10
+        assert {order.status for order in sent} == {"canceled"}
+        minutes = (w.desk.clock.now() - open_instant(MONDAY)).total_seconds() / 60
+        assert 5 <= minutes <= 7

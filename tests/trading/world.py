@@ -174,6 +174,13 @@ class World:
         assert isinstance(clock, InProcessClock)
         clock.app.control.inject(*rules)
 
+    def halt(self, *tickers: str) -> None:
+        """Stop trading in these tickers."""
+        clock = self.venue.clock
+        assert isinstance(clock, InProcessClock)
+        for ticker in tickers:
+            clock.app.control.halt(ticker)
+
     def approve(self, session: date, item: str, *, shares: int) -> None:
         """A person approves one item of the session's plan."""
         plan = self.phase_plan(session)
