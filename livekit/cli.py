@@ -88,7 +88,7 @@ def demo(
 
     from livekit.config import load_profile
     from livekit.workbench.demo import run_demo
-    from livekit.workbench.notebook_runs import notebook_performer
+    from livekit.workbench.runs.phases import notebook_performer
     from livekit.workbench.terminal import demo_progress, show_demo
 
     profile = load_profile(params, outputs=outputs)
@@ -110,7 +110,7 @@ def init(params: Params, outputs: Outputs = None) -> None:
     """
     from livekit.config import load_profile
     from livekit.workbench.entry import register
-    from livekit.workbench.verdict_reading import registered_lines
+    from livekit.workbench.verdict.reading import registered_lines
 
     profile = load_profile(params, outputs=outputs)
     register(profile)
@@ -147,8 +147,8 @@ def daily(
     """
     from livekit.config import load_profile
     from livekit.workbench.entry import daily_run
-    from livekit.workbench.live_view import terminal_view
     from livekit.workbench.terminal import show_daily
+    from livekit.workbench.watching.live_view import terminal_view
 
     profile, day = load_profile(params, outputs=outputs), day_of(session)
     with terminal_view(profile.state_db, day):

@@ -29,7 +29,7 @@ def verify_archive(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> Non
     """
     from livekit.config import load_profile
     from livekit.state import StateDB
-    from livekit.workbench.archive_upkeep import archived_run, verify
+    from livekit.workbench.archiving.upkeep import archived_run, verify
 
     profile = load_profile(params, outputs=outputs)
     with StateDB(profile.state_db) as db:
@@ -59,7 +59,7 @@ def rebuild_archive(
     from livekit.clock import SystemClock
     from livekit.config import load_profile
     from livekit.state import StateDB
-    from livekit.workbench.archive_upkeep import rebuild
+    from livekit.workbench.archiving.upkeep import rebuild
 
     profile = load_profile(params, outputs=outputs)
     target = into or profile.home / "archive-rebuilt"
@@ -92,7 +92,7 @@ def prune_archive(
     from livekit.sessions import exchange_time
     from livekit.state import StateDB
     from livekit.trading.opening import sole_runner
-    from livekit.workbench.archive_upkeep import prunable, prune
+    from livekit.workbench.archiving.upkeep import prunable, prune
 
     profile = load_profile(params, outputs=outputs)
     before = exchange_time(SystemClock().now()).date() - timedelta(days=days)

@@ -11,8 +11,8 @@ from livekit.commands.options import day_of, end_run
 
 if TYPE_CHECKING:
     from livekit.config import LiveConfig
-    from livekit.workbench.backtest_runs import Simulation
-    from livekit.workbench.backtest_search import Search
+    from livekit.workbench.backtesting.runs import Simulation
+    from livekit.workbench.backtesting.search import Search
 
 __all__ = ["add_to"]
 
@@ -123,7 +123,7 @@ def backtest(
     """
     from typing import Any, cast
 
-    from livekit.workbench.backtest_runs import Simulation
+    from livekit.workbench.backtesting.runs import Simulation
 
     simulation = Simulation(
         config=_trading(params),
@@ -149,9 +149,9 @@ def _run_here(
     check: bool,
 ) -> None:
     from livekit.clock import SystemClock
-    from livekit.workbench.backtest_inputs import load_inputs
-    from livekit.workbench.backtest_runs import LOOKS_AHEAD, run_checks, write_record
-    from livekit.workbench.backtest_terminal import show_backtest
+    from livekit.workbench.backtesting.inputs import load_inputs
+    from livekit.workbench.backtesting.runs import LOOKS_AHEAD, run_checks, write_record
+    from livekit.workbench.backtesting.terminal import show_backtest
 
     simulation.simulator()
     inputs = load_inputs(prices, candidates)
@@ -171,8 +171,8 @@ def _run_notebook(
     out: Path,
 ) -> None:
     from livekit.clock import SystemClock
-    from livekit.workbench.backtest_archive import archived_backtest
-    from livekit.workbench.backtest_terminal import show_page
+    from livekit.workbench.backtesting.archive import archived_backtest
+    from livekit.workbench.backtesting.terminal import show_page
 
     page = archived_backtest(
         simulation,
@@ -228,8 +228,8 @@ def sweep(
     Values of an option stand in a list with commas, each is combined with each. A sweep that was
     interrupted goes on where it stopped when the same command is given again.
     """
-    from livekit.workbench.backtest_search import sweep as run
-    from livekit.workbench.backtest_terminal import search_progress, show_sweep
+    from livekit.workbench.backtesting.search import sweep as run
+    from livekit.workbench.backtesting.terminal import search_progress, show_sweep
 
     given = {
         "strategy": strategy,
@@ -275,8 +275,8 @@ def walk_forward(
 ) -> None:
     """Choose on the past, trade what follows, move on: figures of the test windows alone."""
     from livekit.clock import SystemClock
-    from livekit.workbench.backtest_search import walk, write_walk
-    from livekit.workbench.backtest_terminal import search_progress, show_walk
+    from livekit.workbench.backtesting.search import walk, write_walk
+    from livekit.workbench.backtesting.terminal import search_progress, show_walk
 
     given = {
         "strategy": strategy,
@@ -303,8 +303,8 @@ def _search(
 ) -> Search:
     from typing import Any, cast
 
-    from livekit.workbench.backtest_inputs import load_inputs
-    from livekit.workbench.backtest_search import Search, space_of
+    from livekit.workbench.backtesting.inputs import load_inputs
+    from livekit.workbench.backtesting.search import Search, space_of
 
     base = _trading(params)
     space = space_of(base, given)

@@ -34,8 +34,8 @@ def status(params: Params = DEMO_PARAMS, outputs: Outputs = None) -> None:
     Reads only. Exit 3 with the kill switch on, 4 with open breaks.
     """
     from livekit.config import load_profile
-    from livekit.workbench.status import profile_status, status_tables
     from livekit.workbench.tables import to_text
+    from livekit.workbench.watching.status import profile_status, status_tables
 
     found = profile_status(load_profile(params, outputs=outputs))
     print("\n\n".join(to_text(table) for table in status_tables(found)))
@@ -56,7 +56,7 @@ def notify(
     it will be tried again.
     """
     from livekit.config import load_profile
-    from livekit.workbench.watch import Watch
+    from livekit.workbench.watching.watch import Watch
 
     profile = load_profile(params, outputs=outputs)
     if test:
@@ -102,7 +102,7 @@ def schedule(
 
     from livekit.config import load_profile
     from livekit.files import write_whole
-    from livekit.workbench.schedule import Call, cron_text, systemd_units
+    from livekit.workbench.watching.schedule import Call, cron_text, systemd_units
 
     call = Call(
         load_profile(params, outputs=outputs).name,

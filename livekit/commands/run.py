@@ -43,7 +43,7 @@ def run(
     A notebook of the day is that phase of the daily round: performed if it is due and not done.
     """
     from livekit.config import load_profile
-    from livekit.workbench.notebook_runs import NOTEBOOKS
+    from livekit.workbench.runs.phases import NOTEBOOKS
 
     profile = load_profile(params, outputs=outputs)
     given = _pairs(parameter or [])
@@ -57,8 +57,8 @@ def run(
 def _run_phase(profile: Profile, notebook: Path, phase: str, given: dict[str, str]) -> None:
     from livekit.commands.options import day_of
     from livekit.workbench.entry import daily_run
-    from livekit.workbench.notebook_runs import notebooks_dir
-    from livekit.workbench.run import typed_parameters
+    from livekit.workbench.runs.phases import notebooks_dir
+    from livekit.workbench.runs.run import typed_parameters
     from livekit.workbench.terminal import show_daily
 
     if notebook.resolve().parent != notebooks_dir():
@@ -81,9 +81,9 @@ def _run_own(
 ) -> None:
     from livekit.clock import SystemClock
     from livekit.config import resolve_credentials
-    from livekit.workbench.notebook_runs import environment_secrets
-    from livekit.workbench.own_runs import Timeouts, run_own
-    from livekit.workbench.watch import Watch
+    from livekit.workbench.runs.own import Timeouts, run_own
+    from livekit.workbench.runs.phases import environment_secrets
+    from livekit.workbench.watching.watch import Watch
 
     keys = resolve_credentials() if profile.venue == "alpaca-paper" else ()
     result = run_own(

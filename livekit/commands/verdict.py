@@ -34,8 +34,8 @@ def verdict(
     are printed and no number.
     """
     from livekit.config import load_profile
-    from livekit.workbench.verdict_lines import verdict_json, verdict_lines
-    from livekit.workbench.verdict_reading import verdict_of_profile
+    from livekit.workbench.verdict.lines import verdict_json, verdict_lines
+    from livekit.workbench.verdict.reading import verdict_of_profile
 
     found = verdict_of_profile(load_profile(params, outputs=outputs), day_of(session))
     if as_json:
@@ -64,8 +64,8 @@ def replay(
     part of the difference has no cause.
     """
     from livekit.config import load_profile
-    from livekit.workbench.verdict_lines import replay_lines
-    from livekit.workbench.verdict_reading import replay_of_profile
+    from livekit.workbench.verdict.lines import replay_lines
+    from livekit.workbench.verdict.reading import replay_of_profile
 
     days = day_of(first), day_of(last)
     profile = load_profile(params, outputs=outputs)

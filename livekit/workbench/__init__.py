@@ -2,22 +2,20 @@
 
 ==============  ==================================================================================
 `series`        prices, indicators and curves brought on the basis that a chart shows
-`charts`        charts from values, in plotly's terms
+`charts`        charts from values, in plotly's terms; `book_charts` those of the executed book
 `tables`        a table as HTML and as plain text, untrusted text always as text
 `day_tables`    the tables of a day, `distances` those of one position
 `show`          shows tables and charts in a notebook
-`day`           what a notebook cell calls
-`run`           one notebook run by papermill (`engine`), its parameters checked before
-`kernels`       where notebooks run; `nursery` forks them from a process that has loaded all
-`notebook_runs` phases performed as notebooks: their form checked, recorded, judged, archived
-`own_runs`      a person's own notebook, sealed and archived likewise (`sealing`)
-`page`          an executed notebook as one offline HTML page, with `figures` and `assets`
-`sections`      what a page shows beside the cells: `changes` and `book_charts`
-`archive`       notebook and page put away for good, with their hashes; `secret_scan` guards it
-`archive_upkeep` the archive verified, rendered anew, relieved of old attempts
-`index`         the archive's front page, `front_page` makes it from the run log
-`watch`         what failed, is missing or too quiet, told by `outbox`, `notify` and `digest`
-`status`        how a profile stands and what is due; `schedule` makes the timers
+`day`           what a notebook cell calls; `daily` performs its phases, `entry` begins them
+`review`        the plan that a person decides on, with its `widgets`
+`verdict`       the comparison of the books, its charts, tables and lines
+`backtesting`   backtest, sweep and walk-forward, and what is shown of them
+`runs`          notebooks run by papermill in kernels of our own, checked, judged, recorded
+`archive`       notebook and page put away for good; `archiving` makes, checks and keeps the pages
+`watching`      what failed, is missing or too quiet, told through `notify`; status and timers
+`simulation`    seeded random days of all this against the simulated venue
+`audit`         whether the venue's file and ours tell one story; `demo` a whole quarter of it
+`terminal`      what the terminal shows; `operator` what a person does there; `lab` JupyterLab
 ==============  ==================================================================================
 
 Nothing here decides anything about trading. Values come in, text and files go out, and every text

@@ -28,9 +28,9 @@ from pathlib import Path, PurePosixPath
 import nbformat
 
 from livekit.errors import BadInput, UsageError
-from livekit.workbench.assets import Asset, hash_in_name, page_assets
-from livekit.workbench.page import PageHeader, Section, export_page, sections_metadata
-from livekit.workbench.secret_scan import require_no_secret
+from livekit.workbench.archiving.assets import Asset, hash_in_name, page_assets
+from livekit.workbench.archiving.page import PageHeader, Section, export_page, sections_metadata
+from livekit.workbench.archiving.secret_scan import require_no_secret
 
 __all__ = [
     "ArchivedRun",

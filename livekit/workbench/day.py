@@ -53,9 +53,10 @@ from livekit.trading.plans import plan_file_name, plan_from_body
 from livekit.trading.protector import open_orders
 from livekit.workbench.daily import finish_record, start_record
 from livekit.workbench.day_tables import Approval, Cover
-from livekit.workbench.live_view import RENEWALS_A_SECOND, LiveView
 from livekit.workbench.operator import operator_name
-from livekit.workbench.review import (
+from livekit.workbench.review.board import read_board
+from livekit.workbench.review.desk import Reviewer
+from livekit.workbench.review.past import (
     as_it_was,
     closed_in,
     completed_run,
@@ -64,16 +65,14 @@ from livekit.workbench.review import (
     recorded_lines,
     twin_trades,
 )
-from livekit.workbench.review_board import read_board
-from livekit.workbench.review_desk import Reviewer
-from livekit.workbench.review_reports import (
+from livekit.workbench.review.reports import (
     ReportView,
     doubts_table,
     report_views,
     reports_table,
     views_of_the_past,
 )
-from livekit.workbench.review_show import has_a_person, show_board, show_controls
+from livekit.workbench.review.show import has_a_person, show_board, show_controls
 from livekit.workbench.show import (
     PositionView,
     show_breaks,
@@ -85,7 +84,8 @@ from livekit.workbench.show import (
     show_style,
     show_table,
 )
-from livekit.workbench.verdict_view import VerdictView, read_verdict
+from livekit.workbench.verdict.view import VerdictView, read_verdict
+from livekit.workbench.watching.live_view import RENEWALS_A_SECOND, LiveView
 
 __all__ = ["STATE_DB_VARIABLE", "Day", "open_day", "warm_up"]
 

@@ -22,8 +22,8 @@ from livekit.trading.phases import PHASES
 from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
 from livekit.workbench.demo import LAST_SESSION
-from livekit.workbench.notebook_runs import loading_kernels, notebook_performer
-from livekit.workbench.watch import Watch
+from livekit.workbench.runs.phases import loading_kernels, notebook_performer
+from livekit.workbench.watching.watch import Watch
 
 __all__ = ["daily_run", "register"]
 

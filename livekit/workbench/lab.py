@@ -15,11 +15,11 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from livekit.config import KEY_FAMILIES, Profile, resolve_credentials
 from livekit.trading.opening import open_link
-from livekit.workbench.assets import templates_dir
+from livekit.workbench.archiving.assets import templates_dir
 from livekit.workbench.day import STATE_DB_VARIABLE
 from livekit.workbench.entry import register
-from livekit.workbench.kernels import SOCKET_PATH_BYTES
-from livekit.workbench.notebook_runs import notebooks_dir
+from livekit.workbench.runs.kernels import SOCKET_PATH_BYTES
+from livekit.workbench.runs.phases import notebooks_dir
 
 __all__ = ["run_lab", "strip_outputs"]
 

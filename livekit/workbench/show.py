@@ -22,7 +22,7 @@ from livekit.model import (
     Position,
     WeeklyBars,
 )
-from livekit.workbench.assets import lab_style
+from livekit.workbench.archiving.assets import lab_style
 from livekit.workbench.charts import Chart, position_figure, profit_curves
 from livekit.workbench.day_tables import (
     Approval,

@@ -18,7 +18,7 @@ from IPython.display import display
 
 from livekit.errors import LivekitError
 from livekit.state.records import Decision
-from livekit.workbench.review_board import (
+from livekit.workbench.review.board import (
     Board,
     BoardRow,
     decision_text,
@@ -27,8 +27,8 @@ from livekit.workbench.review_board import (
     summary_text,
     time_left_text,
 )
-from livekit.workbench.review_desk import Reviewer
-from livekit.workbench.review_show import show_board
+from livekit.workbench.review.desk import Reviewer
+from livekit.workbench.review.show import show_board
 
 __all__ = ["ReviewPanel"]
 

@@ -20,9 +20,9 @@ from livekit.sessions import sessions_between
 from livekit.state import StateDB
 from livekit.trading.opening import desk_on, open_link
 from livekit.workbench.archive import write_index
+from livekit.workbench.archiving.index import RunEntry, render_index
 from livekit.workbench.daily import run_daily
 from livekit.workbench.entry import register
-from livekit.workbench.index import RunEntry, render_index
 
 pytestmark = pytest.mark.bench
 

@@ -18,7 +18,7 @@ from livekit.trading.registration_record import read_registration
 from livekit.trading.replay import recorded_days, replay_record, twin_differences
 from livekit.trading.snapshots import bars_from_bytes
 from livekit.trading.verdict_inputs import full_verdict, store_verdict, verdict_values
-from livekit.workbench.verdict_lines import replay_lines, verdict_json, verdict_lines
+from livekit.workbench.verdict.lines import replay_lines, verdict_json, verdict_lines
 from tests.comparison.recorded import FIRST, LAST, SESSIONS, Record
 from tests.trading.world import world
 

@@ -15,17 +15,17 @@ from livekit.comparison.forecast import VerdictPlan
 from livekit.trading.phases import Curves
 from livekit.trading.registration_record import PreRegistration
 from livekit.trading.verdict_inputs import FullVerdict
-from livekit.workbench import verdict_view
 from livekit.workbench.tables import Table, to_text
-from livekit.workbench.verdict_charts import pairs_chart, sensitivity_chart, waterfall_chart
-from livekit.workbench.verdict_tables import (
+from livekit.workbench.verdict import view as verdict_view
+from livekit.workbench.verdict.charts import pairs_chart, sensitivity_chart, waterfall_chart
+from livekit.workbench.verdict.tables import (
     attribution_table,
     causes_table,
     conditions_table,
     missing_table,
     pairs_table,
 )
-from livekit.workbench.verdict_view import VerdictView
+from livekit.workbench.verdict.view import VerdictView
 from tests.comparison.parity_kit import EMA
 from tests.comparison.planted import BASE_USD, planted
 

@@ -3,9 +3,9 @@
 from livekit.config import load_profile
 from livekit.state import StateDB
 from livekit.trading.opening import desk_on, open_link
-from livekit.workbench.digest import digest_text, store_digest
-from livekit.workbench.sections import page_sections
+from livekit.workbench.archiving.sections import page_sections
 from livekit.workbench.tables import Table
+from livekit.workbench.watching.digest import digest_text, store_digest
 from tests.entry.entry_kit import MONDAY, Shop
 
 

@@ -11,10 +11,10 @@ from livekit.config import load_profile
 from livekit.errors import BadInput
 from livekit.state import StateDB
 from livekit.trading.opening import desk_on, open_link
-from livekit.workbench.archive_upkeep import verify
+from livekit.workbench.archiving.upkeep import verify
 from livekit.workbench.daily import run_daily
-from livekit.workbench.notebook_form import require_plain_cells
-from livekit.workbench.notebook_runs import notebook_performer
+from livekit.workbench.runs.notebook_form import require_plain_cells
+from livekit.workbench.runs.phases import notebook_performer
 from tests.entry.entry_kit import MONDAY, ROOT, Shop
 from tests.workbench.receiver import receiving
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from livekit.workbench.run import notebook_parameters
+from livekit.workbench.runs.run import notebook_parameters
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -20,9 +20,9 @@ from livekit.workbench.archive import ArchivedRun, verify_archive
 from livekit.workbench.audit import digest
 from livekit.workbench.charts import PLOTLY_MIME
 from livekit.workbench.daily import run_daily
-from livekit.workbench.notebook_runs import NOTEBOOKS, known_secrets, notebook_performer
-from livekit.workbench.review import held_after
-from livekit.workbench.run import run_notebook
+from livekit.workbench.review.past import held_after
+from livekit.workbench.runs.phases import NOTEBOOKS, known_secrets, notebook_performer
+from livekit.workbench.runs.run import run_notebook
 
 Edit = Callable[[nbformat.NotebookNode], None]
 

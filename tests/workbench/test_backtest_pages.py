@@ -19,12 +19,12 @@ from livekit.model import Candidate, DailyBars
 from livekit.sessions import sessions_between
 from livekit.state import StateDB
 from livekit.workbench.archive import ArchivedRun, verify_archive
-from livekit.workbench.backtest_archive import archived_backtest
-from livekit.workbench.backtest_charts import equity_chart, scatter_chart, trade_chart
-from livekit.workbench.backtest_inputs import BacktestInputs, load_inputs
-from livekit.workbench.backtest_notebook import open_backtest
-from livekit.workbench.backtest_runs import Simulation, run_checks
-from livekit.workbench.backtest_tables import (
+from livekit.workbench.backtesting.archive import archived_backtest
+from livekit.workbench.backtesting.charts import equity_chart, scatter_chart, trade_chart
+from livekit.workbench.backtesting.inputs import BacktestInputs, load_inputs
+from livekit.workbench.backtesting.notebook import open_backtest
+from livekit.workbench.backtesting.runs import Simulation, run_checks
+from livekit.workbench.backtesting.tables import (
     breakdown_table,
     checks_table,
     metrics_table,

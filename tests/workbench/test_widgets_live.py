@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from livekit.workbench import live_view
-from livekit.workbench.live_view import LiveView, progress_tables, read_progress
 from livekit.workbench.tables import to_text
+from livekit.workbench.watching import live_view
+from livekit.workbench.watching.live_view import LiveView, progress_tables, read_progress
 from tests.trading.world import World, world
 
 MONDAY = date(2020, 1, 6)
@@ -99,7 +99,7 @@ WATCH = """\
 import sys, time
 from datetime import date
 from pathlib import Path
-from livekit.workbench.live_view import terminal_view
+from livekit.workbench.watching.live_view import terminal_view
 
 with terminal_view(Path(sys.argv[1]), date(2020, 1, 6)):
     time.sleep(1.2)

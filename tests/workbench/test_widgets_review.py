@@ -25,8 +25,8 @@ from livekit.trading.desk import Desk
 from livekit.trading.phases import run_executor
 from livekit.trading.plans import plan_from_body
 from livekit.workbench.operator import operator_name
-from livekit.workbench.review_board import board_table, read_board, time_left_text
-from livekit.workbench.review_desk import Reviewer
+from livekit.workbench.review.board import board_table, read_board, time_left_text
+from livekit.workbench.review.desk import Reviewer
 from livekit.workbench.tables import to_text
 from livekit.workbench.widgets import ReviewPanel
 from tests.trading.world import World, world

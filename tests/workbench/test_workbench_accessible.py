@@ -15,6 +15,8 @@ from workbench_examples import EVIL_NAME, header, notebook, written
 from livekit.sessions import sessions_between
 from livekit.state import EquityPoint
 from livekit.workbench.archive import seal, write_index
+from livekit.workbench.archiving.index import RunEntry, render_index
+from livekit.workbench.archiving.page import Section
 from livekit.workbench.book_charts import (
     FillCost,
     GroupProfit,
@@ -25,9 +27,7 @@ from livekit.workbench.book_charts import (
     slippage_chart,
     slippage_table,
 )
-from livekit.workbench.index import RunEntry, render_index
-from livekit.workbench.page import Section
-from livekit.workbench.run import run_notebook
+from livekit.workbench.runs.run import run_notebook
 from livekit.workbench.tables import facts_table
 
 pytestmark = [

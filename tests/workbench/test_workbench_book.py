@@ -15,6 +15,8 @@ from workbench_examples import EVIL_NAME, candidate, header, notebook, position,
 from livekit.model import Break, Order, Position
 from livekit.state import EquityPoint, StateDB
 from livekit.workbench.archive import clean_notebook, page_of
+from livekit.workbench.archiving.changes import changes_since, changes_table
+from livekit.workbench.archiving.page import Section
 from livekit.workbench.book_charts import (
     FillCost,
     exposure_chart,
@@ -25,8 +27,6 @@ from livekit.workbench.book_charts import (
     slippage_chart,
     slippage_table,
 )
-from livekit.workbench.changes import changes_since, changes_table
-from livekit.workbench.page import Section
 from livekit.workbench.tables import facts_table, to_text
 
 WEDNESDAY, THURSDAY = date(2020, 1, 29), date(2020, 1, 30)

@@ -15,9 +15,9 @@ from workbench_examples import EVIL_NAME, header, notebook, written
 
 from livekit.sessions import sessions_between
 from livekit.workbench.archive import ArchivedRun, seal, write_index
+from livekit.workbench.archiving.index import RunEntry, render_index
 from livekit.workbench.charts import PLOTLY_MIME
-from livekit.workbench.index import RunEntry, render_index
-from livekit.workbench.run import run_notebook
+from livekit.workbench.runs.run import run_notebook
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

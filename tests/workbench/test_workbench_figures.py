@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livekit.workbench.figures import FigureStore, FigureText
+from livekit.workbench.archiving.figures import FigureStore, FigureText
 
 
 def unpacked(value: object, shared: list[object]) -> object:

@@ -7,7 +7,7 @@ from lxml import html as lxml_html
 from workbench_examples import EVIL_NAME
 
 from livekit.sessions import sessions_between
-from livekit.workbench.index import RunEntry, render_index
+from livekit.workbench.archiving.index import RunEntry, render_index
 
 PHASES = ("signals", "execution", "reconciliation", "comparison")
 MADE_AT = datetime(2020, 1, 31, 21, 30, tzinfo=UTC)

@@ -17,8 +17,8 @@ from livekit.errors import BooksDiffer, LockHeld
 from livekit.state import StateDB
 from livekit.workbench.daily import DailyReport, PhaseReport
 from livekit.workbench.notify import Pings, Target, apprise_send, secret_parts, targets_of
-from livekit.workbench.outbox import deliver
-from livekit.workbench.watch import Watch, idle_since, missed_sessions
+from livekit.workbench.watching.outbox import deliver
+from livekit.workbench.watching.watch import Watch, idle_since, missed_sessions
 
 THURSDAY, FRIDAY = date(2020, 1, 30), date(2020, 1, 31)
 NOON = datetime(2020, 1, 31, 17, tzinfo=UTC)

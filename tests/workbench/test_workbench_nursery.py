@@ -14,9 +14,9 @@ import nbformat
 import pytest
 from workbench_examples import notebook, written
 
-from livekit.workbench.kernels import Kernel
-from livekit.workbench.nursery import Nursery
-from livekit.workbench.run import run_notebook
+from livekit.workbench.runs.kernels import Kernel
+from livekit.workbench.runs.nursery import Nursery
+from livekit.workbench.runs.run import run_notebook
 
 pytestmark = pytest.mark.skipif(not Nursery.is_possible(), reason="needs Linux")
 
@@ -26,8 +26,8 @@ LOADED = "print('livekit.workbench.day' in sys.modules, 'secret' in globals())"
 USER = """\
 import sys, time
 from jupyter_core.utils import run_sync
-from livekit.workbench.kernels import Kernel
-from livekit.workbench.nursery import Nursery
+from livekit.workbench.runs.kernels import Kernel
+from livekit.workbench.runs.nursery import Nursery
 kernel = Kernel(nursery=Nursery())
 print(kernel.manager.provisioner.process.pid, flush=True)
 time.sleep(60)

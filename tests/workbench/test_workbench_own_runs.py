@@ -20,7 +20,7 @@ from workbench_examples import notebook, written
 from livekit import cli
 from livekit.config import LiveConfig, Profile
 from livekit.state import Run, StateDB
-from livekit.workbench.archive_upkeep import verify
+from livekit.workbench.archiving.upkeep import verify
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SECRET = "an-example-0f-a-secret"

@@ -5,6 +5,7 @@ import pytest
 from lxml import html as lxml_html
 from workbench_examples import EVIL_NAME, header, notebook, plan, position_views, with_output
 
+from livekit.workbench.archiving.page import export_page, safe_html, status_tone
 from livekit.workbench.charts import position_figure
 from livekit.workbench.day_tables import (
     entries_table,
@@ -13,7 +14,6 @@ from livekit.workbench.day_tables import (
     skips_table,
 )
 from livekit.workbench.distances import distance_table, position_distance_rows
-from livekit.workbench.page import export_page, safe_html, status_tone
 from livekit.workbench.series import price_view
 from livekit.workbench.show import PositionView
 from livekit.workbench.tables import Table, to_html, to_text

@@ -11,7 +11,7 @@ import numpy as np
 from livekit.model import PROTECTIVE_STOP, DailyBars, Position
 from livekit.trading.phases import COMPARISON, EXECUTION, RECONCILIATION, SIGNALS
 from livekit.workbench.daily import start_record
-from livekit.workbench.review import (
+from livekit.workbench.review.past import (
     as_it_was,
     closed_in,
     completed_run,
@@ -21,7 +21,7 @@ from livekit.workbench.review import (
     recorded_lines,
     twin_trades,
 )
-from livekit.workbench.review_reports import (
+from livekit.workbench.review.reports import (
     doubts_table,
     report_views,
     reports_table,

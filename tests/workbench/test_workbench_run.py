@@ -9,7 +9,7 @@ import pytest
 from workbench_examples import notebook, written
 
 from livekit.errors import BadInput, UnknownParameter
-from livekit.workbench.run import (
+from livekit.workbench.runs.run import (
     NotebookOutcome,
     notebook_parameters,
     resolve_parameters,

@@ -19,9 +19,9 @@ from livekit.model import Break
 from livekit.sessions import sessions_between
 from livekit.state import Run, StateDB
 from livekit.trading.phases import PHASES, due_instant
-from livekit.workbench.schedule import Call, cron_text, phase_times, systemd_units
-from livekit.workbench.status import Status, StopDistance, next_due, status_tables
 from livekit.workbench.tables import to_text
+from livekit.workbench.watching.schedule import Call, cron_text, phase_times, systemd_units
+from livekit.workbench.watching.status import Status, StopDistance, next_due, status_tables
 
 NEW_YORK = ZoneInfo("America/New_York")
 THURSDAY = date(2020, 1, 30)

@@ -16,9 +16,9 @@ from livekit.config import LiveConfig, Profile
 from livekit.errors import UsageError
 from livekit.state import Run, StateDB
 from livekit.workbench.archive import seal
-from livekit.workbench.archive_upkeep import archived_run, prunable, prune, rebuild, verify
-from livekit.workbench.front_page import page_header
-from livekit.workbench.page import Section
+from livekit.workbench.archiving.front_page import page_header
+from livekit.workbench.archiving.page import Section
+from livekit.workbench.archiving.upkeep import archived_run, prunable, prune, rebuild, verify
 from livekit.workbench.tables import facts_table
 
 THURSDAY, FRIDAY = date(2020, 1, 30), date(2020, 1, 31)

@@ -26,8 +26,8 @@ from livekit.strategy.weekly_bars import (
     compute_weekly_ema,
     compute_weekly_nweek_low,
 )
+from livekit.workbench.archiving.page import PageHeader
 from livekit.workbench.day_tables import Cover
-from livekit.workbench.page import PageHeader
 from livekit.workbench.series import Curve
 from livekit.workbench.show import PositionView
 

@@ -18,11 +18,11 @@ from livekit.backtest.results import BacktestResult
 from livekit.backtest.sweep import Winner
 from livekit.backtest.trials import Trial
 from livekit.backtest.walk_forward import WalkForward
-from livekit.workbench.backtest_archive import BacktestPage
-from livekit.workbench.backtest_inputs import BacktestInputs
-from livekit.workbench.backtest_runs import Checks
-from livekit.workbench.backtest_search import SweepResult
-from livekit.workbench.backtest_tables import (
+from livekit.workbench.backtesting.archive import BacktestPage
+from livekit.workbench.backtesting.inputs import BacktestInputs
+from livekit.workbench.backtesting.runs import Checks
+from livekit.workbench.backtesting.search import SweepResult
+from livekit.workbench.backtesting.tables import (
     breakdown_table,
     checks_table,
     findings_table,

@@ -37,7 +37,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "livekit.workbench.nursery"],
+            [sys.executable, "-m", "livekit.workbench.runs.nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -11,9 +11,9 @@ from livekit.state import Run, StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.phases import BROKER, EXECUTION, RECONCILIATION
 from livekit.workbench.archive import write_index
+from livekit.workbench.archiving.index import RunEntry, render_index
+from livekit.workbench.archiving.page import PageHeader
 from livekit.workbench.daily import RUNNING
-from livekit.workbench.index import RunEntry, render_index
-from livekit.workbench.page import PageHeader
 from livekit.workbench.tables import exchange_text
 
 __all__ = ["front_page", "page_header", "renew_front_page"]

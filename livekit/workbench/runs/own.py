@@ -23,23 +23,23 @@ from livekit.errors import LivekitError, NotASession, SecretExposed, UnknownPara
 from livekit.sessions import parse_session, session_of
 from livekit.state import StateDB
 from livekit.trading.phases import PHASES
+from livekit.workbench.archiving.front_page import front_page
+from livekit.workbench.archiving.sealing import RECORD_VARIABLE, Sealer
+from livekit.workbench.archiving.secret_scan import require_no_secret
 from livekit.workbench.daily import DONE
 from livekit.workbench.day import STATE_DB_VARIABLE
-from livekit.workbench.front_page import front_page
-from livekit.workbench.kernels import Kernel
-from livekit.workbench.run import (
+from livekit.workbench.runs.kernels import Kernel
+from livekit.workbench.runs.run import (
     NotebookOutcome,
     notebook_parameters,
     resolve_parameters,
     run_notebook,
     typed_parameters,
 )
-from livekit.workbench.sealing import RECORD_VARIABLE, Sealer
-from livekit.workbench.secret_scan import require_no_secret
 
 __all__ = ["OwnRun", "Timeouts", "run_own"]
 
-RECORD_CELL = "from livekit.workbench.sealing import record_run\n\nrecord_run()"
+RECORD_CELL = "from livekit.workbench.archiving.sealing import record_run\n\nrecord_run()"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 
 

@@ -25,8 +25,8 @@ from livekit.backtest.walk_forward import WalkForward, walk_forward
 from livekit.config import LiveConfig
 from livekit.errors import UnknownParameter
 from livekit.sessions import session_on_or_after
-from livekit.workbench.backtest_inputs import BacktestInputs
-from livekit.workbench.backtest_runs import write_files
+from livekit.workbench.backtesting.inputs import BacktestInputs
+from livekit.workbench.backtesting.runs import write_files
 
 __all__ = ["Search", "SweepResult", "space_of", "sweep", "walk", "write_walk"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 from livekit.backtest.metrics import Correlation, Drawdown, Metrics, WelchTest
 from livekit.backtest.results import BacktestResult
 from livekit.model import ClosedTrade
-from livekit.workbench.backtest_inputs import BacktestInputs
-from livekit.workbench.backtest_runs import Checks
+from livekit.workbench.backtesting.inputs import BacktestInputs
+from livekit.workbench.backtesting.runs import Checks
 from livekit.workbench.tables import NOTHING, Column, Row, Table, facts_table, pct, price, usd
 
 __all__ = [

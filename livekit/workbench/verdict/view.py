@@ -12,11 +12,11 @@ from livekit.state import EquityPoint
 from livekit.trading.desk import Desk
 from livekit.trading.phases import Curves
 from livekit.trading.verdict_inputs import FullVerdict, full_verdict, store_verdict
-from livekit.workbench.review import curves_until
+from livekit.workbench.review.past import curves_until
 from livekit.workbench.series import Curve
 from livekit.workbench.show import show_chart, show_curves, show_facts, show_table
-from livekit.workbench.verdict_charts import pairs_chart, sensitivity_chart, waterfall_chart
-from livekit.workbench.verdict_tables import (
+from livekit.workbench.verdict.charts import pairs_chart, sensitivity_chart, waterfall_chart
+from livekit.workbench.verdict.tables import (
     attribution_table,
     books_table,
     causes_table,

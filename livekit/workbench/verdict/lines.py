@@ -7,7 +7,7 @@ import json
 from livekit.trading.replay import ReplayReport
 from livekit.trading.verdict_inputs import FullVerdict, verdict_values
 from livekit.workbench.tables import Table, to_text
-from livekit.workbench.verdict_tables import (
+from livekit.workbench.verdict.tables import (
     attribution_table,
     books_table,
     causes_table,

@@ -28,13 +28,13 @@ from livekit.files import write_whole
 from livekit.prices.fmp_source import FMP_KEY
 from livekit.trading.opening import open_desk
 from livekit.workbench.archive import ArchivedRun, run_path, seal, write_index
-from livekit.workbench.backtest_inputs import load_inputs
-from livekit.workbench.backtest_runs import LOOKS_AHEAD, MANIFEST, Simulation
-from livekit.workbench.front_page import renew_front_page
-from livekit.workbench.index import RunEntry, render_index
-from livekit.workbench.notebook_runs import notebooks_dir
-from livekit.workbench.page import PageHeader
-from livekit.workbench.run import NotebookOutcome, run_notebook
+from livekit.workbench.archiving.front_page import renew_front_page
+from livekit.workbench.archiving.index import RunEntry, render_index
+from livekit.workbench.archiving.page import PageHeader
+from livekit.workbench.backtesting.inputs import load_inputs
+from livekit.workbench.backtesting.runs import LOOKS_AHEAD, MANIFEST, Simulation
+from livekit.workbench.runs.phases import notebooks_dir
+from livekit.workbench.runs.run import NotebookOutcome, run_notebook
 
 __all__ = ["BACKTEST", "NOTEBOOK", "BacktestPage", "archived_backtest"]
 

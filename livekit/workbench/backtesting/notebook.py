@@ -11,10 +11,10 @@ from livekit.backtest.results import BacktestResult
 from livekit.clock import Clock, SystemClock
 from livekit.config import LiveConfig, load_profile
 from livekit.errors import NotASession
-from livekit.workbench.backtest_charts import equity_chart, scatter_chart, trade_chart
-from livekit.workbench.backtest_inputs import BacktestInputs, load_inputs
-from livekit.workbench.backtest_runs import Checks, Simulation, run_checks, write_record
-from livekit.workbench.backtest_tables import (
+from livekit.workbench.backtesting.charts import equity_chart, scatter_chart, trade_chart
+from livekit.workbench.backtesting.inputs import BacktestInputs, load_inputs
+from livekit.workbench.backtesting.runs import Checks, Simulation, run_checks, write_record
+from livekit.workbench.backtesting.tables import (
     breakdown_table,
     checks_table,
     findings_table,

@@ -9,6 +9,8 @@ from livekit.model import Fill
 from livekit.sessions import close_instant, open_instant
 from livekit.trading.desk import Desk
 from livekit.trading.phases import BROKER, COMPARISON, RECONCILIATION
+from livekit.workbench.archiving.changes import changes_since, changes_table
+from livekit.workbench.archiving.page import Section
 from livekit.workbench.book_charts import (
     FillCost,
     exposure_chart,
@@ -19,8 +21,6 @@ from livekit.workbench.book_charts import (
     slippage_chart,
     slippage_table,
 )
-from livekit.workbench.changes import changes_since, changes_table
-from livekit.workbench.page import Section
 from livekit.workbench.tables import facts_table
 
 __all__ = ["page_sections"]

@@ -16,8 +16,8 @@ from functools import cache, partial
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from livekit.sessions import exchange_time, is_session
-from livekit.workbench.assets import page_assets, page_style, templates_dir
-from livekit.workbench.page import content_policy, status_tone
+from livekit.workbench.archiving.assets import page_assets, page_style, templates_dir
+from livekit.workbench.archiving.page import content_policy, status_tone
 from livekit.workbench.tables import usd
 
 __all__ = ["RunEntry", "render_index"]

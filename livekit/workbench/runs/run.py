@@ -26,8 +26,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from livekit.errors import BadInput, UnknownParameter
-from livekit.workbench.engine import ENGINE
-from livekit.workbench.kernels import Kernel
+from livekit.workbench.runs.engine import ENGINE
+from livekit.workbench.runs.kernels import Kernel
 
 __all__ = [
     "NotebookOutcome",

@@ -14,11 +14,11 @@ from livekit.config import Profile
 from livekit.errors import LivekitError, SecretExposed, UsageError
 from livekit.state import Run, StateDB
 from livekit.trading.phases import worst_exit_code
-from livekit.workbench.secret_scan import require_no_secret
+from livekit.workbench.archiving.secret_scan import require_no_secret
 
 if TYPE_CHECKING:
     from livekit.workbench.archive import ArchivedRun
-    from livekit.workbench.page import Section
+    from livekit.workbench.archiving.page import Section
 
 __all__ = ["RECORD_VARIABLE", "Sealer", "record_run"]
 
@@ -91,7 +91,7 @@ class Sealer:
     def archive(self, run_id: int, shown: Path, at: datetime, sections: Sequence[Section]) -> None:
         """Archive notebook and page; a run whose output holds a secret is not written anywhere."""
         from livekit.workbench.archive import seal  # noqa: PLC0415 - loaded while a kernel starts
-        from livekit.workbench.front_page import page_header  # noqa: PLC0415
+        from livekit.workbench.archiving.front_page import page_header  # noqa: PLC0415
 
         run = self.run(run_id)
         header = page_header(self.profile, run)

@@ -17,7 +17,7 @@ from livekit.state.records import Decision
 from livekit.trading.approvals import decide
 from livekit.trading.desk import Desk
 from livekit.workbench.operator import operator_name
-from livekit.workbench.review_board import Board, BoardRow, read_board
+from livekit.workbench.review.board import Board, BoardRow, read_board
 
 __all__ = ["Reviewer", "shares_of"]
 

@@ -13,7 +13,7 @@ from livekit.comparison.figures import BookFigures
 from livekit.comparison.twins import TwinRecord
 from livekit.trading.verdict_inputs import FullVerdict
 from livekit.workbench.tables import NOTHING, Column, Row, Table, facts_table, usd
-from livekit.workbench.verdict_charts import pair_returns
+from livekit.workbench.verdict.charts import pair_returns
 
 __all__ = [
     "attribution_table",

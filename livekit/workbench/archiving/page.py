@@ -20,9 +20,9 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.preprocessors.sanitize import SanitizeHTML
 from traitlets.config import Config
 
-from livekit.workbench.assets import page_assets, page_style, templates_dir
+from livekit.workbench.archiving.assets import page_assets, page_style, templates_dir
+from livekit.workbench.archiving.figures import FigureStore
 from livekit.workbench.charts import PLOTLY_MIME, Chart
-from livekit.workbench.figures import FigureStore
 from livekit.workbench.tables import Table, to_html, to_text
 
 __all__ = [

@@ -27,18 +27,18 @@ from livekit.trading.phases import (
     SIGNALS,
     PhaseOutcome,
 )
+from livekit.workbench.archiving.sealing import MESSAGE_LENGTH, Sealer
 from livekit.workbench.daily import RUNNING, Performer, perform_recorded, start_record
 from livekit.workbench.day import STATE_DB_VARIABLE
-from livekit.workbench.kernels import Kernel
-from livekit.workbench.notebook_form import require_plain_cells
 from livekit.workbench.notify import secret_parts
-from livekit.workbench.nursery import Nursery
-from livekit.workbench.review import recorded_lines
-from livekit.workbench.run import NotebookOutcome, run_notebook
-from livekit.workbench.sealing import MESSAGE_LENGTH, Sealer
+from livekit.workbench.review.past import recorded_lines
+from livekit.workbench.runs.kernels import Kernel
+from livekit.workbench.runs.notebook_form import require_plain_cells
+from livekit.workbench.runs.nursery import Nursery
+from livekit.workbench.runs.run import NotebookOutcome, run_notebook
 
 if TYPE_CHECKING:
-    from livekit.workbench.page import Section
+    from livekit.workbench.archiving.page import Section
 
 __all__ = [
     "NOTEBOOKS",
@@ -63,7 +63,7 @@ _SECRET_NAME = re.compile(r"(KEY|KEY_ID|SECRET|TOKEN|PASSWORD|PASSWD)$")
 
 def notebooks_dir() -> Path:
     """The checkout's notebooks; raises `UsageError` when the package stands alone."""
-    folder = Path(__file__).resolve().parents[2] / "notebooks"
+    folder = Path(__file__).resolve().parents[3] / "notebooks"
     if not folder.is_dir():
         raise UsageError(f"no notebooks at {folder}: run from a checkout")
     return folder
@@ -189,14 +189,14 @@ class _Runner:
 
 
 def _sections(desk: Desk, phase: str, session: date) -> tuple[Section, ...]:
-    from livekit.workbench.sections import page_sections  # noqa: PLC0415 - see _load_exporter
+    from livekit.workbench.archiving.sections import page_sections  # noqa: PLC0415 - see _load_exporter
 
     return page_sections(desk, phase, session)
 
 
 def _load_exporter() -> None:
     """Load what makes pages, which takes as long as a kernel takes to start."""
-    from livekit.workbench.page import prepare_export  # noqa: PLC0415
+    from livekit.workbench.archiving.page import prepare_export  # noqa: PLC0415
 
     prepare_export()
 
@@ -215,7 +215,7 @@ def _lines(run: Run) -> tuple[str, ...]:
 
 def _renew_front_page(desk: Desk) -> None:
     """The archive's front page, or an alert when it cannot be written."""
-    from livekit.workbench.front_page import renew_front_page  # noqa: PLC0415 - see _load_exporter
+    from livekit.workbench.archiving.front_page import renew_front_page  # noqa: PLC0415 - see _load_exporter
 
     try:
         renew_front_page(desk)

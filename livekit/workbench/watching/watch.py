@@ -20,9 +20,9 @@ from livekit.sessions import sessions_between
 from livekit.state import Run, StateDB
 from livekit.trading.phases import COMPARISON, PHASES, RECONCILIATION, last_instant
 from livekit.workbench.daily import DONE, DailyReport
-from livekit.workbench.digest import store_digest
 from livekit.workbench.notify import Pings, Target, apprise_send, targets_of
-from livekit.workbench.outbox import Delivered, Send, deliver
+from livekit.workbench.watching.digest import store_digest
+from livekit.workbench.watching.outbox import Delivered, Send, deliver
 
 __all__ = ["IDLE_SESSIONS", "Finding", "Watch", "findings", "idle_since", "missed_sessions"]
 

@@ -13,8 +13,8 @@ from livekit.errors import BadInput, UsageError
 from livekit.files import write_whole
 from livekit.state import Run, StateDB
 from livekit.workbench.archive import ArchivedRun, page_of, verify_archive, write_index
-from livekit.workbench.assets import page_assets
-from livekit.workbench.front_page import front_page, page_header
+from livekit.workbench.archiving.assets import page_assets
+from livekit.workbench.archiving.front_page import front_page, page_header
 
 __all__ = ["Rebuilt", "archived_run", "prunable", "prune", "rebuild", "verify"]
 

@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from traitlets.config import Config
 
-from livekit.workbench.nursery import Nursery
+from livekit.workbench.runs.nursery import Nursery
 
 __all__ = ["Kernel"]
 

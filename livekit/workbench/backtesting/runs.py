@@ -25,7 +25,7 @@ from livekit.backtest.simulator import Simulator
 from livekit.config import LiveConfig
 from livekit.errors import PathUnusable, UsageError
 from livekit.files import write_whole
-from livekit.workbench.backtest_inputs import BacktestInputs
+from livekit.workbench.backtesting.inputs import BacktestInputs
 
 __all__ = [
     "LOOKS_AHEAD",

@@ -7,8 +7,8 @@ import os
 
 from IPython.display import publish_display_data
 
-from livekit.workbench.review_board import Board, board_table, summary_text, time_left_text
-from livekit.workbench.review_desk import Reviewer
+from livekit.workbench.review.board import Board, board_table, summary_text, time_left_text
+from livekit.workbench.review.desk import Reviewer
 from livekit.workbench.tables import to_html, to_text
 
 __all__ = ["has_a_person", "show_board", "show_controls"]

@@ -1,0 +1,1 @@
+"""A backtest as a person runs it: its inputs, its record, its tables and charts, its page."""

@@ -1,0 +1,1 @@
+"""The verdict as a person reads it: in a notebook, in the terminal, as JSON."""

@@ -1,0 +1,1 @@
+"""What tells a person how things stand: alerts, digest, status, timers, the live view."""
