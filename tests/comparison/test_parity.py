@@ -45,8 +45,8 @@ def test_a_year_of_the_full_data_has_no_difference(
 ) -> None:
     """Each year begins with an empty book and sees all bars from January 2014 on."""
     start = date(year, 1, 1) if year > 2014 else date(2014, 3, 31)
-    first = sessions_between(start, date(year, 12, 31))[0]
-    last = date(2021, 4, 20) if year == 2021 else date(year, 12, 31)
+    end = date(2021, 4, 20) if year == 2021 else date(year, 12, 31)
+    first, *_, last = sessions_between(start, end)
     prices, earnings = shared_market(tmp_path, date(2014, 1, 6), last)
     settings = replace(config, fmp_lookback_days=(last - date(2014, 1, 6)).days + 1)
     found = trade_stretch(tmp_path, settings, first, last, prices=prices, earnings=earnings)
