@@ -1,14 +1,17 @@
-"""How much of a sweep's winner is luck: deflated Sharpe ratio, SPA and StepM.
+"""How much of a sweep's winner is luck: deflated Sharpe ratio, SPA, StepM and PBO.
 
 The best of many trials looks good even if none is. The deflated Sharpe ratio asks whether the
 winner's Sharpe ratio exceeds what the best of N worthless trials would show; Hansen's SPA and the
-StepM of Romano and Wolf ask whether any trial beats a benchmark, on resampled daily returns.
+StepM of Romano and Wolf ask whether any trial beats a benchmark, on resampled daily returns; the
+probability of backtest overfitting asks how often the winner of one half is mediocre in the other.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -16,15 +19,19 @@ from livekit.model import FloatArray
 
 __all__ = [
     "DeflatedSharpe",
+    "Overfitting",
     "Superiority",
     "deflated_sharpe",
     "expected_best_sharpe",
+    "overfitting",
     "probabilistic_sharpe",
     "superiority",
 ]
 
 _EULER = 0.5772156649015329
 _SMALLEST_SAMPLE = 30  # sessions; below, a resampled year means nothing
+_BLOCKS = 16  # as in the paper: 12,870 ways to halve
+_SPLITS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,18 @@ class Superiority:
     superior: tuple[str, ...]
     size: float
     compared: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overfitting:
+    """The share of ``splits`` in which the in-sample winner is no better than the median trial.
+
+    ``trials`` counts those with different returns: equal ones count once.
+    """
+
+    probability: float
+    splits: int
+    trials: int
 
 
 def probabilistic_sharpe(
@@ -149,6 +168,55 @@ def superiority(
     steps.compute()
     superior = tuple(names[int(number)] for number in steps.superior_models)
     return Superiority(float(spa.pvalues["consistent"]), superior, size, len(names))
+
+
+def overfitting(returns: FloatArray, *, blocks: int = _BLOCKS) -> Overfitting | None:
+    """PBO by combinatorially symmetric cross-validation (Bailey, Borwein, López de Prado & Zhu).
+
+    The sessions are cut into ``blocks`` of about equal length. Every half of them chooses the trial
+    with the best Sharpe ratio, which is then ranked by its ratio on the other half; a trial that
+    does not vary on a half has the ratio 0 there.
+
+    Args:
+        returns: [n, k] daily returns of the trials, cash where a book has ended.
+        blocks: an even number.
+
+    Returns:
+        None for fewer than two different trials or two sessions a block.
+    """
+    different = np.unique(returns, axis=1)
+    if different.shape[1] < 2 or len(returns) < 2 * blocks:
+        return None
+    starts = [len(returns) * number // blocks for number in range(blocks)]
+    sums = np.add.reduceat(different, starts)
+    squares = np.add.reduceat(different**2, starts)
+    lengths = np.diff([*starts, len(returns)]).astype(np.float64)
+    below = splits = 0
+    for chosen in _halves(blocks):
+        inside, outside = (
+            _ratios(half @ sums, half @ squares, half @ lengths) for half in (chosen, 1 - chosen)
+        )
+        winners = outside[np.arange(len(chosen)), inside.argmax(axis=1)]
+        below += int(np.sum(winners <= np.median(outside, axis=1)))
+        splits += len(chosen)
+    return Overfitting(below / splits, splits, different.shape[1])
+
+
+def _halves(blocks: int) -> Iterator[FloatArray]:
+    """Every choice of half the blocks as rows of 0 and 1, some at a time."""
+    choices = combinations(range(blocks), blocks // 2)
+    while some := list(islice(choices, _SPLITS_AT_ONCE)):
+        rows = np.zeros((len(some), blocks))
+        np.put_along_axis(rows, np.array(some), 1.0, axis=1)
+        yield rows
+
+
+def _ratios(sums: FloatArray, squares: FloatArray, counts: FloatArray) -> FloatArray:
+    mean = sums / counts[:, None]
+    variance = squares / counts[:, None] - mean**2
+    varies = variance > 1e-12 * squares / counts[:, None]
+    ratios: FloatArray = np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
+    return ratios
 
 
 def _normal_cdf(value: float) -> float:

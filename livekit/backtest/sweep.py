@@ -26,7 +26,14 @@ import pyarrow.parquet as pq
 from livekit.backtest.metrics import SESSIONS_A_YEAR, daily_returns
 from livekit.backtest.prepared import prepare_market
 from livekit.backtest.results import BacktestResult
-from livekit.backtest.selection import DeflatedSharpe, Superiority, deflated_sharpe, superiority
+from livekit.backtest.selection import (
+    DeflatedSharpe,
+    Overfitting,
+    Superiority,
+    deflated_sharpe,
+    overfitting,
+    superiority,
+)
 from livekit.backtest.settlement import Adjustment
 from livekit.backtest.trials import Mode, Trial, Workload
 from livekit.config import LiveConfig
@@ -52,6 +59,7 @@ class Winner:
     value: float
     deflated: DeflatedSharpe | None
     superiority: Superiority | None
+    overfitting: Overfitting | None
 
 
 def workload(
@@ -280,6 +288,7 @@ def winner_of(
         value=float(best[objective]),
         deflated=deflated_sharpe(np.asarray(best["daily_returns"], dtype=np.float64), sharpes),
         superiority=superiority(base, returns, tuple(sweep["key"]), seed=seed),
+        overfitting=overfitting(returns),
     )
 
 

@@ -15,6 +15,8 @@ from typing import Literal
 
 from livekit.comparison.figures import Figures, Resampled, measure_record, resample_record
 from livekit.comparison.forecast import Forecast, VerdictPlan, forecast
+from livekit.comparison.prior import Outlook, outlook
+from livekit.comparison.reported import Estimate, Interval, estimates
 from livekit.comparison.twins import TwinRecord
 
 __all__ = ["PROFIT", "Criterion", "Interval", "Sensitivity", "Verdict", "decide", "invalid_verdict"]
@@ -28,15 +30,6 @@ PROFIT = "P&L"  # short name of the criterion on the difference of profit
 MET: Standing = "met"
 NOT_MET: Standing = "not met"
 NOT_AVAILABLE: Standing = "not available"
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Two ends in the unit of the value, and how they were found."""
-
-    low: float
-    high: float
-    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +62,17 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The state with its reasons; figures are absent when it is INVALID."""
+    """The state with its reasons; figures are absent when it is INVALID.
+
+    ``estimates`` and ``outlook`` are reported and decide nothing.
+    """
 
     state: State
     reasons: tuple[str, ...]
     criteria: tuple[Criterion, ...] = ()
     sensitivities: tuple[Sensitivity, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    outlook: Outlook | None = None
     forecast: Forecast | None = None
     figures: Figures | None = None
     first: date | None = None
@@ -118,6 +116,8 @@ def decide(record: TwinRecord | None, plan: VerdictPlan, invalid: Sequence[str] 
         reasons=tuple(because),
         criteria=criteria,
         sensitivities=_sensitivities(figures, resampled),
+        estimates=estimates(record, figures, resampled, plan),
+        outlook=_outlook(figures, plan),
         forecast=_forecast(record, figures, plan) if state == "CONTINUE" else None,
         figures=figures,
         first=record.sessions[0],
@@ -356,6 +356,13 @@ def _sensitivities(figures: Figures, resampled: Resampled | None) -> tuple[Sensi
             for text, ends in (("½", resampled.half_block), ("2", resampled.double_block))
         ]
     return tuple(found)
+
+
+def _outlook(figures: Figures, plan: VerdictPlan) -> Outlook | None:
+    """None before the spread of the record can be told."""
+    if figures.sigma is None or figures.sessions < plan.fewest_sessions:
+        return None
+    return outlook(figures.mean, figures.sigma, figures.sessions, plan)
 
 
 def _forecast(record: TwinRecord, figures: Figures, plan: VerdictPlan) -> Forecast:

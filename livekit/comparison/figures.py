@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,20 +15,22 @@ from livekit.comparison.inference import (
     Bounds,
     block_length,
     confidence_bounds,
+    corrected_variance,
     effective_sessions,
-    long_run_variance,
     minimum_track_record,
 )
 from livekit.comparison.resampling import (
     FactorRatio,
-    IntArray,
     clusters_by_entry_week,
     drawdown_differences,
     factor_ratio,
     maximum_drawdown,
     mean_interval,
+    shortfall,
+    shortfall_interval,
     stationary_indices,
 )
+from livekit.comparison.sharpe import FEWEST_BLOCKS, SharpeDifference, sharpe_difference
 from livekit.comparison.twins import MarkedTrade, TwinBook, TwinRecord
 from livekit.model import FloatArray
 
@@ -42,7 +44,10 @@ _FEWEST_RESAMPLED = 2
 
 @dataclass(frozen=True, slots=True)
 class BookFigures:
-    """One book; what is not defined is None. Drawdown and shortfall are percents."""
+    """One book; what is not defined is None.
+
+    Drawdown and shortfall (5 %, a session) are percents of the equity.
+    """
 
     strategy: str
     profit_usd: float
@@ -94,6 +99,8 @@ class Resampled:
     ``interval`` is the widest of three block lengths, for the total difference as a fraction of
     the base, and ``half_block`` and ``double_block`` the same at one block length each.
     ``drawdown_points`` is the 90 % point of the drawdown difference in points of equity.
+    ``shortfall`` is the widest interval of the difference of expected shortfalls, a fraction of
+    the equity, and ``sharpe`` the widest of the Sharpe difference; both at three block lengths.
     """
 
     block: float
@@ -102,12 +109,14 @@ class Resampled:
     double_block: tuple[float, float]
     drawdown_points: float
     factor: FactorRatio | None
+    shortfall: tuple[float, float]
+    sharpe: SharpeDifference | None
 
 
 def measure_record(record: TwinRecord, plan: VerdictPlan) -> Figures:
     """All figures that need no resampling; the record has at least one session."""
     d = record.difference
-    sigma = math.sqrt(long_run_variance(d))
+    sigma = math.sqrt(corrected_variance(d)) if len(d) > 1 else 0.0
     ranked = sorted((trade.profit_usd for trade in record.shadow.trades), reverse=True)
     total = float(d.sum())
     weeks = {
@@ -136,7 +145,7 @@ def measure_record(record: TwinRecord, plan: VerdictPlan) -> Figures:
 def _book(record: TwinRecord, book: TwinBook, plan: VerdictPlan) -> BookFigures:
     returns = record.returns(book)
     ranked = np.sort([trade.profit_usd for trade in book.trades])
-    worst = np.sort(returns)[: max(1, len(returns) // 20)]
+    enough = len(returns) >= plan.fewest_sessions
     return BookFigures(
         strategy=book.strategy,
         profit_usd=float(book.profit_usd[-1]),
@@ -146,7 +155,7 @@ def _book(record: TwinRecord, book: TwinBook, plan: VerdictPlan) -> BookFigures:
         factor_without_two=profit_factor(ranked[:-2]),
         drawdown_pct=100 * float(maximum_drawdown(returns)),
         sharpe=daily_sharpe(returns),
-        shortfall_pct=100 * float(worst.mean()) if len(returns) >= plan.fewest_sessions else None,
+        shortfall_pct=100 * float(shortfall(returns)) if enough else None,
     )
 
 
@@ -170,28 +179,52 @@ def resample_record(record: TwinRecord, plan: VerdictPlan) -> Resampled | None:
     if len(d) < _FEWEST_RESAMPLED or not float(d.std()) > 0:
         return None
     block = block_length(d)
-    totals = {
-        factor: _total(mean_interval(d, _drawn(d, plan, factor * block), plan.alpha), len(d))
+    drawn = {
+        factor: stationary_indices(len(d), plan.draws, max(1.0, factor * block), plan.seed)
         for factor in sorted({*_QUOTED_BLOCKS, *_SENSITIVITY_BLOCKS})
     }
-    deeper = drawdown_differences(
-        record.returns(record.primary),
-        record.returns(record.shadow),
-        _drawn(d, plan, block),
-    )
+    totals = {
+        factor: _total(mean_interval(d, indices, plan.alpha), len(d))
+        for factor, indices in drawn.items()
+    }
+    books = record.returns(record.primary), record.returns(record.shadow)
+    deeper = drawdown_differences(*books, drawn[1.0])
     half, double = (totals[factor] for factor in _SENSITIVITY_BLOCKS)
     return Resampled(
         block=block,
-        interval=max((totals[one] for one in _QUOTED_BLOCKS), key=lambda ends: ends[1] - ends[0]),
+        interval=_widest(totals[factor] for factor in _QUOTED_BLOCKS),
         half_block=half,
         double_block=double,
         drawdown_points=100 * float(np.quantile(deeper, _DRAWDOWN_QUANTILE)),
         factor=_factor(record, plan),
+        shortfall=_widest(
+            shortfall_interval(*books, drawn[factor], plan.alpha) for factor in _QUOTED_BLOCKS
+        ),
+        sharpe=_sharpe(*books, block, plan),
     )
 
 
-def _drawn(d: FloatArray, plan: VerdictPlan, block: float) -> IntArray:
-    return stationary_indices(len(d), plan.draws, max(1.0, block), plan.seed)
+def _widest(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    return max(intervals, key=lambda ends: ends[1] - ends[0])
+
+
+def _sharpe(
+    primary: FloatArray, shadow: FloatArray, block: float, plan: VerdictPlan
+) -> SharpeDifference | None:
+    """The widest interval of three block lengths, none so long that fewer than ten blocks fit."""
+    longest = max(1, len(primary) // FEWEST_BLOCKS)
+    found = [
+        sharpe_difference(
+            primary,
+            shadow,
+            block=min(longest, max(1, round(factor * block))),
+            draws=plan.draws,
+            alpha=plan.alpha,
+            seed=plan.seed,
+        )
+        for factor in _QUOTED_BLOCKS
+    ]
+    return max((one for one in found if one), key=lambda one: one.high - one.low, default=None)
 
 
 def _total(mean: tuple[float, float], sessions: int) -> tuple[float, float]:

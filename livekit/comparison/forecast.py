@@ -27,7 +27,9 @@ class VerdictPlan:
     count as neutral: the margin at which equal books of the published data's volatility (1.1 % a
     day, correlation 0.95) pass in at least 80 % of years. ``expected_sd_bps`` is the daily
     standard deviation of the difference in those data, in basis points of the base; it serves
-    forecasts before there is a record.
+    forecasts before there is a record. ``prior_sd_bps`` is the spread of the true mean difference
+    between years of those data (2.7 by years, 2.4 by half-years) and ``switching_cost_pct`` what a
+    switch costs, every position sold once at the modelled slippage; both are reported only.
     """
 
     base_usd: float
@@ -45,6 +47,8 @@ class VerdictPlan:
     draws: int = 10_000
     seed: int = 1
     expected_sd_bps: float = 39.0
+    prior_sd_bps: float = 2.5
+    switching_cost_pct: float = 0.5
 
     @property
     def worthwhile(self) -> float:

@@ -22,19 +22,17 @@ __all__ = [
     "block_length",
     "bounds_path",
     "confidence_bounds",
+    "corrected_variance",
     "default_lags",
-    "deflated_sharpe",
+    "degrees_of_freedom",
     "effective_sessions",
     "half_width",
     "long_run_variance",
     "minimum_track_record",
-    "probabilistic_sharpe",
     "spending_boundaries",
-    "trial_sharpe",
 ]
 
 _NORMAL = NormalDist()
-_EULER = 0.5772156649015329
 _FEWEST_LAGS = 10
 
 
@@ -59,6 +57,28 @@ def long_run_variance(d: FloatArray, lags: int | None = None) -> float:
     for k in range(1, lags + 1):
         total += 2 * (1 - k / (lags + 1)) * float(e[k:] @ e[:-k])
     return max(0.0, total / n)
+
+
+def degrees_of_freedom(n: Any, lags: Any) -> Any:
+    """What to divide by, instead of n, for an estimate without bias under independence.
+
+    A deviation from the sample mean has E[e_s e_t] = −γ_0/n for s ≠ t, so the Bartlett sum over
+    ``lags`` K expects γ_0 (n − 1 − 2 Σ (1 − k/(K+1)) (n − k)/n) = γ_0 (n − 1 − K + K (K+2)/(3n)).
+    Without lags that is the n − 1 of every text book. Numbers or arrays.
+    """
+    return n - 1 - lags + lags * (lags + 2) / (3 * n)
+
+
+def corrected_variance(d: FloatArray) -> float:
+    """`long_run_variance` over its degrees of freedom; two values at least.
+
+    Ten lags take a sixth off the plain estimate at 60 sessions and 4 % at 250, so that a bound
+    that is looked at daily fires too often: in 6.2 % of 20,000 series with an autoregression of
+    0.3, looked at from session 60 to 500, where 5 % are asked for, and in 5.1 % with this
+    correction (independent values: 5.1 % and 4.2 %).
+    """
+    n = len(d)
+    return long_run_variance(d) * n / float(degrees_of_freedom(n, default_lags(n)))
 
 
 def effective_sessions(d: FloatArray) -> float | None:
@@ -121,7 +141,8 @@ def half_width(n: FloatArray | float, sigma: FloatArray | float, alpha: float, p
     """Half-width of the one-sided asymptotic confidence sequence after ``n`` sessions.
 
     Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (arXiv 2103.06476): valid at every session, so
-    it may be looked at daily; tightest near ``plan`` sessions.
+    it may be looked at daily; tightest near ``plan`` sessions. ``sigma`` is estimated by
+    `corrected_variance`, where the paper leaves the small sample open.
     """
     tuned = -2 * math.log(2 * alpha)
     rho2 = (tuned + math.log(1 + tuned)) / plan
@@ -133,7 +154,7 @@ def confidence_bounds(d: FloatArray, alpha: float, plan: int) -> Bounds | None:
     """The bounds after the last session; None for fewer than two sessions or without variance."""
     if len(d) < 2:
         return None
-    sigma = math.sqrt(long_run_variance(d))
+    sigma = math.sqrt(corrected_variance(d))
     if sigma == 0.0:
         return None
     width = float(half_width(float(len(d)), sigma, alpha, plan))
@@ -163,7 +184,7 @@ def bounds_path(d: FloatArray, alpha: float, plan: int) -> tuple[FloatArray, Flo
 
 
 def _variance_path(d: FloatArray) -> FloatArray:
-    """`long_run_variance` of every beginning, from cumulative sums of lagged products."""
+    """`corrected_variance` of every beginning, from cumulative sums of lagged products."""
     size = d.shape[-1]
     lags = np.array([default_lags(n) for n in range(1, size + 1)])
     n = np.arange(1, size + 1, dtype=np.float64)
@@ -178,7 +199,8 @@ def _variance_path(d: FloatArray) -> FloatArray:
         weight = np.where(k <= lags[k:], 2 * (1 - k / (lags[k:] + 1)), 0.0)
         total[..., k:] += weight * covered
     floor = 1e-12 * np.cumsum(d * d, axis=-1)  # what cumulative sums leave of nothing
-    variance: FloatArray = np.where(total > floor, total, 0.0) / n
+    freedom = np.maximum(degrees_of_freedom(n, lags), 1e-9)  # 0 for the first value alone
+    variance: FloatArray = np.where(total > floor, total, 0.0) / freedom
     return variance
 
 
@@ -225,29 +247,6 @@ def _cut_off(density: FloatArray, grid: FloatArray, probability: float) -> float
 # ----------------------------------------------------------------------------------- track record
 
 
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    sharpe: float
-    skewness: float
-    kurtosis: float
-
-    @property
-    def variance(self) -> float:
-        """Variance of √n × the estimated Sharpe ratio (Mertens 2002)."""
-        return 1 - self.skewness * self.sharpe + (self.kurtosis - 1) / 4 * self.sharpe**2
-
-
-def probabilistic_sharpe(
-    sharpe: float, n: int, skewness: float, kurtosis: float, benchmark: float = 0.0
-) -> float:
-    """Probability that the true Sharpe ratio exceeds ``benchmark`` (Bailey & López de Prado 2012).
-
-    All ratios a session; ``kurtosis`` of the normal is 3.
-    """
-    spread = math.sqrt(_Moments(sharpe, skewness, kurtosis).variance)
-    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(n - 1) / spread)
-
-
 def minimum_track_record(
     sharpe: float, skewness: float, kurtosis: float, alpha: float, benchmark: float = 0.0
 ) -> float | None:
@@ -257,22 +256,5 @@ def minimum_track_record(
     """
     if sharpe <= benchmark:
         return None
-    variance = _Moments(sharpe, skewness, kurtosis).variance
+    variance = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2  # Mertens 2002
     return 1 + variance * (_NORMAL.inv_cdf(1 - alpha) / (sharpe - benchmark)) ** 2
-
-
-def trial_sharpe(trials: int, variance: float) -> float:
-    """Sharpe ratio that the best of so many worthless trials is expected to show.
-
-    Bailey & López de Prado (2014); ``variance`` is that of the trials' ratios, at least two trials.
-    """
-    first = _NORMAL.inv_cdf(1 - 1 / trials)
-    second = _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
-    return math.sqrt(variance) * ((1 - _EULER) * first + _EULER * second)
-
-
-def deflated_sharpe(
-    sharpe: float, n: int, skewness: float, kurtosis: float, *, trials: int, variance: float
-) -> float:
-    """Probabilistic Sharpe ratio against `trial_sharpe` (Bailey & López de Prado 2014)."""
-    return probabilistic_sharpe(sharpe, n, skewness, kurtosis, trial_sharpe(trials, variance))

@@ -23,11 +23,15 @@ __all__ = [
     "factor_ratio",
     "maximum_drawdown",
     "mean_interval",
+    "shortfall",
+    "shortfall_interval",
     "stationary_indices",
+    "sum_interval",
 ]
 
 IntArray = npt.NDArray[np.int32]
 
+_FEWEST_CLUSTERS = 2
 _MOST_UNDEFINED = 0.05
 _AT_ONCE = 200_000  # resampled values
 
@@ -88,6 +92,22 @@ def drawdown_differences(primary: FloatArray, shadow: FloatArray, indices: IntAr
     )
 
 
+def shortfall(returns: FloatArray) -> FloatArray:
+    """Expected shortfall at 5 %: mean of the worst twentieth of returns along the last axis."""
+    count = max(1, returns.shape[-1] // 20)
+    worst: FloatArray = np.partition(returns, count - 1, axis=-1)[..., :count].mean(axis=-1)
+    return worst
+
+
+def shortfall_interval(
+    primary: FloatArray, shadow: FloatArray, indices: IntArray, alpha: float
+) -> tuple[float, float]:
+    """The α and 1 − α quantiles of shadow's less primary's resampled expected shortfall."""
+    found = [shortfall(shadow[part]) - shortfall(primary[part]) for part in _parts(indices)]
+    low, high = np.quantile(np.concatenate(found), (alpha, 1 - alpha))
+    return float(low), float(high)
+
+
 # -------------------------------------------------------------------------------------- clusters
 
 
@@ -121,6 +141,18 @@ def clusters_by_entry_week(
     return Clusters(*sums)
 
 
+def sum_interval(
+    sums: FloatArray, draws: int, alpha: float, seed: int
+) -> tuple[float, float] | None:
+    """The α and 1 − α quantiles of the total of resampled clusters; None for fewer than two."""
+    if len(sums) < _FEWEST_CLUSTERS:
+        return None
+    chance = np.random.Generator(np.random.PCG64(seed))
+    drawn = chance.integers(0, len(sums), size=(draws, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1), (alpha, 1 - alpha))
+    return float(low), float(high)
+
+
 @dataclass(frozen=True, slots=True)
 class FactorRatio:
     """log(PF shadow / PF primary) with a studentised interval of both its sides."""
@@ -141,7 +173,7 @@ def factor_ratio(clusters: Clusters, draws: int, alpha: float, seed: int) -> Fac
     sums = np.array(
         (clusters.shadow_win, clusters.shadow_loss, clusters.primary_win, clusters.primary_loss)
     )
-    if len(clusters) < 2 or not (sums.sum(axis=1) > 0).all():
+    if len(clusters) < _FEWEST_CLUSTERS or not (sums.sum(axis=1) > 0).all():
         return None
     ratio, error = (float(part[0]) for part in _log_ratios(sums[:, None, :]))
     if not error > 0:

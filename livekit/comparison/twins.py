@@ -20,7 +20,11 @@ __all__ = ["MarkedTrade", "Pair", "TwinBook", "TwinRecord", "marked_trade", "twi
 
 @dataclass(frozen=True, slots=True)
 class MarkedTrade:
-    """A trade of a twin; one still open has its profit at the mark less exit costs."""
+    """A trade of a twin; one still open has its profit at the mark less exit costs.
+
+    ``exit_cost_usd`` is the slippage that the fill model charges for leaving, contained in the
+    profit.
+    """
 
     ticker: str
     entry_session: date
@@ -28,6 +32,7 @@ class MarkedTrade:
     shares: int
     profit_usd: float
     exit_session: date | None = None
+    exit_cost_usd: float = 0.0
 
     @property
     def is_closed(self) -> bool:
@@ -129,14 +134,17 @@ class TwinRecord:
 def marked_trade(trade: ClosedTrade, slippage_pct: float) -> MarkedTrade:
     """A trade of a book; one marked out at the end of data is open and pays its exit here."""
     is_open = trade.exit_reason == END_OF_DATA
-    cost = trade.exit_price * trade.shares * slippage_pct / 100 if is_open else 0.0
+    received = trade.exit_price * trade.shares
+    # a fill is the price × (1 − slippage), a mark is the price itself
+    cost = received * slippage_pct / (100 if is_open else 100 - slippage_pct)
     return MarkedTrade(
         trade.ticker,
         trade.entry_session,
         trade.entry_price,
         trade.shares,
-        trade.pnl_usd - cost,
+        trade.pnl_usd - (cost if is_open else 0.0),
         None if is_open else trade.exit_session,
+        cost,
     )
 
 

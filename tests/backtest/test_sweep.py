@@ -14,6 +14,7 @@ from livekit.backtest import PortfolioSimulator
 from livekit.backtest.selection import (
     deflated_sharpe,
     expected_best_sharpe,
+    overfitting,
     probabilistic_sharpe,
     superiority,
 )
@@ -159,6 +160,43 @@ def test_luck_among_many_is_told_from_an_edge() -> None:
     assert superiority(np.zeros(500), noise, keys) == real
 
 
+def test_the_probability_of_overfitting_is_that_of_every_halving_by_hand() -> None:
+    """Six ways to choose two of four blocks, each evaluated on the sessions themselves."""
+    returns = np.random.default_rng(2).normal(0.0, 0.01, (40, 5))
+    blocks = np.split(returns, 4)
+    below = 0
+    for chosen in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)):
+        inside = np.concatenate([blocks[number] for number in chosen])
+        outside = np.concatenate([blocks[n] for n in range(4) if n not in chosen])
+        best = int(np.argmax(inside.mean(axis=0) / inside.std(axis=0)))
+        ranked = outside.mean(axis=0) / outside.std(axis=0)
+        below += ranked[best] <= np.median(ranked)
+    found = overfitting(returns, blocks=4)
+    assert found is not None
+    assert (found.probability, found.splits, found.trials) == (below / 6, 6, 5)
+
+
+def test_overfitting_is_likely_among_worthless_trials_and_not_with_an_edge() -> None:
+    """Worthless: over 40 panels about half of the winners are mediocre in the other half."""
+    panels = [np.random.default_rng(n).normal(0.0, 0.01, (500, 20)) for n in range(40)]
+    shares = [overfitting(one, blocks=8).probability for one in panels]  # type: ignore[union-attr]
+    assert 0.4 < np.mean(shares) < 0.65
+    panels[0][:, 7] += 0.003  # an annual ratio of 4.8
+    real = overfitting(panels[0])
+    assert real is not None
+    assert (real.splits, real.trials) == (12_870, 20)  # 16 choose 8
+    assert real.probability < 0.02
+
+
+def test_overfitting_needs_two_different_trials_and_some_sessions() -> None:
+    one = np.random.default_rng(1).normal(0.0, 0.01, (100, 1))
+    assert overfitting(np.hstack([one, one])) is None
+    assert overfitting(np.random.default_rng(1).normal(size=(31, 3))) is None
+    idle = overfitting(np.hstack([one, 0 * one]))  # a trial that never trades has the ratio 0
+    assert idle is not None
+    assert idle.trials == 2
+
+
 def test_a_trial_equal_to_the_benchmark_is_not_compared() -> None:
     base = np.random.default_rng(1).normal(0, 0.01, 100)
     assert superiority(base, base[:, None], ("a",)) is None
@@ -172,5 +210,7 @@ def test_the_winner_names_its_trial_and_its_deflation(tmp_path: Path) -> None:
     assert winner.key == best
     assert winner.deflated is not None
     assert winner.deflated.trials == int(rows["daily_sharpe"].notna().sum())
+    assert winner.overfitting is not None
+    assert winner.overfitting.trials <= len(rows)
     with pytest.raises(UnknownParameter, match="luck"):
         winner_of(rows, objective="luck")

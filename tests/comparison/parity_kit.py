@@ -119,25 +119,37 @@ def simulated(
     return simulator.run(history, candidates, first=first, last=last).closed
 
 
-def shared_market(folder: Path, first_bar: date, last_bar: date) -> tuple[Path, Path]:
-    """The full data from a Monday on, without the tickers that parity leaves out.
+def shared_market(
+    folder: Path, first_bar: date, first: date, last: date
+) -> tuple[Path, Path, tuple[str, ...]]:
+    """The full data up to ``last``, without the tickers that have a spin-off in the stretch.
 
-    A ratio that is no clean split is a spin-off, which a broker treats otherwise; RTX has a row
-    that is wrong.
+    The data write a spin-off as a ratio that is no clean split (DD 1.487): the price falls by it,
+    no number of shares changes. The simulator treats the value as reinvested in the same share,
+    since the shares that were spun off are not in the data; at a broker they would arrive, and our
+    own would only be worth less, down to their stop. So a position held over such a session leaves
+    the two sides with different books, by rule and not by fault, and the ticker is outside parity
+    from ``first`` to ``last``. Before and after it takes part: 14 tickers, one session each but for
+    HON with two. RTX (2020-04-03) and MET (2017-08-07) book the value twice, as a ratio and as a
+    dividend, which shows in their ``adj_close`` alone.
+
+    Returns:
+        Paths of prices and earnings dates, and the tickers left out.
     """
     table = pq.read_table(SHARED / "prices_2014_2021.parquet")
     days = pc.cast(table["session"], "date32")
-    table = table.filter(pc.and_(pc.greater_equal(days, first_bar), pc.less_equal(days, last_bar)))
+    table = table.filter(pc.and_(pc.greater_equal(days, first_bar), pc.less_equal(days, last)))
     names = np.array(pc.cast(table["ticker"], "string").to_pylist())
     ratios = table["split_ratio"].to_numpy()
+    held = pc.greater(pc.cast(table["session"], "date32"), first).to_numpy() & (ratios != 1.0)
     odd = {
         str(name)
-        for name, ratio in zip(names[ratios != 1.0], ratios[ratios != 1.0], strict=True)
+        for name, ratio in zip(names[held], ratios[held], strict=True)
         if np.isnan(snap_split_ratio(float(ratio)))
-    } | {"RTX"}
+    }
     prices, earnings = folder / "prices.parquet", folder / "earnings.csv"
     pq.write_table(table.filter(~np.isin(names, sorted(odd))), prices)
     lines = (SHARED / "earnings_dates_2014_2021.csv").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines[1:] if line.split(",")[0] not in odd]
     earnings.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
-    return prices, earnings
+    return prices, earnings, tuple(sorted(odd))

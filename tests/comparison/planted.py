@@ -105,3 +105,84 @@ def _noise(
     for at in range(1, count):
         drawn[at] += autoregression * drawn[at - 1]
     return drawn[burn:] * np.sqrt(1 - autoregression**2)
+
+
+# ------------------------------------------------------------------------------ overlapping trades
+
+
+@dataclass(frozen=True)
+class Held:
+    """A position of one book: session numbers of entry and exit, and its profit from then on."""
+
+    ticker: str
+    entered: int
+    left: int
+    profit_usd: np.ndarray
+
+    def until(self, count: int) -> MarkedTrade:
+        end = min(self.left, count - 1)
+        known = days()
+        return MarkedTrade(
+            self.ticker,
+            known[self.entered],
+            100.0,
+            100,
+            float(self.profit_usd[end - self.entered]),
+            known[self.left] if self.left < count else None,
+        )
+
+
+@dataclass(frozen=True)
+class Overlapping:
+    """Two books of up to twenty positions that last for weeks and overlap."""
+
+    sessions: int
+    primary: tuple[Held, ...]
+    shadow: tuple[Held, ...]
+
+    @property
+    def difference(self) -> np.ndarray:
+        ahead = self._curve(self.shadow) - self._curve(self.primary)
+        return np.diff(ahead, prepend=0.0) / BASE_USD
+
+    def _curve(self, book: tuple[Held, ...]) -> np.ndarray:
+        curve = np.zeros(self.sessions)
+        for one in book:
+            kept = np.append(one.profit_usd, np.full(self.sessions, one.profit_usd[-1]))
+            curve[one.entered :] += kept[: self.sessions - one.entered]
+        return curve
+
+    def record(self, sessions: int | None = None) -> TwinRecord:
+        count = self.sessions if sessions is None else sessions
+        books = [
+            TwinBook(
+                name,
+                self._curve(book)[:count],
+                tuple(one.until(count) for one in book if one.entered < count),
+            )
+            for name, book in (("ema_p10", self.primary), ("nwl_p4", self.shadow))
+        ]
+        return TwinRecord(days()[:count], BASE_USD, *books)
+
+
+def overlapping(seed: int, *, sessions: int = 252, seasons: bool = False) -> Overlapping:
+    """Equal books: prices without drift, and two exits that know nothing of them.
+
+    Positions of 10,000 USD move with a common factor of 1 % and on their own by 2 % a session, and
+    are held for 10 to 60 sessions. Three candidates arrive a week; with ``seasons`` all of a
+    quarter arrive in its first four weeks, as earnings do.
+    """
+    chance = np.random.default_rng(seed)
+    market = chance.normal(0.0, 0.01, sessions)
+    at = np.arange(sessions)
+    rate = np.where(at % 63 < 20, 1.9, 0.0) if seasons else np.full(sessions, 0.6)
+    books: tuple[list[Held], list[Held]] = ([], [])
+    for entered in np.repeat(at[:-1], chance.poisson(rate[:-1])):
+        after = market[entered + 1 : entered + 61]
+        moves = np.append(1.0, np.cumprod(1 + after + chance.normal(0.0, 0.02, len(after))))
+        for book, hold in zip(books, chance.integers(10, 61, 2), strict=True):
+            if sum(one.left > entered for one in book) < 20:
+                gained = 10_000.0 * (moves[: hold + 1] - 1)
+                name = f"T{sum(one.entered == entered for one in book)}"
+                book.append(Held(name, int(entered), int(entered + hold), gained))
+    return Overlapping(sessions, tuple(books[0]), tuple(books[1]))

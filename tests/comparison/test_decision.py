@@ -135,6 +135,14 @@ def test_what_is_wrong_with_a_perfect_record_makes_it_invalid_without_a_number(w
     assert (found.criteria, found.figures, found.sensitivities) == ((), None, ())
 
 
+def test_invalid_comes_before_too_early_and_too_early_before_everything_else() -> None:
+    """30 sessions are too early for the best shadow and for the worst; a fault is named first."""
+    assert decide(better(30), PLAN, ["a break is open"]).sentence == "INVALID: a break is open."
+    worst = planted(1, advantage_bps=-10.0, sd_bps=20.0)
+    assert verdict(worst.record(200)).state == "KEEP"
+    assert "too early" in verdict(worst.record(30)).sentence
+
+
 def test_a_reason_from_outside_makes_a_perfect_record_invalid() -> None:
     found = decide(better(250), PLAN, ["the configuration was changed"])
     assert found.state == "INVALID"

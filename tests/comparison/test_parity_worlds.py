@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from livekit.backtest.settlement import SPIN_OFF_REINVESTED
 from livekit.comparison.parity import compare_trades
+from livekit.model import END_OF_DATA, PROTECTIVE_STOP
 from livekit.prices import ParquetPriceSource
 from livekit.sessions import sessions_between
 from tests.comparison.parity_kit import executed, simulated
@@ -97,6 +99,30 @@ def assert_parity(seed: int) -> int:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_markets_have_no_difference(seed: int) -> None:
     assert assert_parity(seed) > 0
+
+
+def test_a_spin_off_is_outside_parity_because_the_broker_s_stop_sees_the_fall(
+    tmp_path: Path,
+) -> None:
+    """Bought at 50 with a stop at 45; the ratio is 1.238, as DOV had, and ABC opens at 40.
+
+    The shares that were spun off are not in the data. The simulator reinvests their value, 1.238
+    shares for one at 40, so that the trade stands at 49.52 on its own basis, 200 × 0.48 lost; at
+    the venue the stop sells 200 shares at 40 × (1 − 0.5 %) = 39.80, a loss of 200 × 10.20.
+    """
+    spun_off = date(2020, 1, 8)
+    bars = {("ABC", spun_off): (40.0, 40.5, 39.5, 40.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", spun_off): 1.238}, last=LAST) as w:
+        w.report(FIRST, ("ABC", 80.0, 50.0))
+        for session in sessions_between(FIRST, date(2020, 1, 10)):
+            w.trade(session)
+        source = ParquetPriceSource(w.profile.prices)
+        (ours,) = executed(w.db, source, FIRST, date(2020, 1, 10))
+        (theirs,) = simulated(w.profile, source, FIRST, date(2020, 1, 10))
+    assert (ours.exit_session, ours.exit_reason) == (spun_off, PROTECTIVE_STOP)
+    assert (ours.exit_price, ours.pnl_usd) == pytest.approx((39.8, -2_040.0))
+    assert (theirs.exit_price, theirs.pnl_usd) == pytest.approx((49.52, -96.0))
+    assert (theirs.exit_reason, theirs.flags) == (END_OF_DATA, (SPIN_OFF_REINVESTED,))
 
 
 @pytest.mark.slow

@@ -304,8 +304,8 @@ def test_lines_and_json_say_the_same_and_json_has_no_number_that_is_none(record:
     assert "Infinity" not in verdict_json(found)
     assert "NaN" not in verdict_json(found)
     assert verdict_json(found) == verdict_json(again)
-    order = ["Verdict after", "Registered", "Criteria", "The twins", "Executed book", "Fidelity"]
-    order += ["Same entry", "Sensitivity", "What evidence"]
+    order = ["Verdict after", "Registered", "Criteria", "The twins", "Estimates", "Executed book"]
+    order += ["Fidelity", "Same entry", "Sensitivity", "What either mistake", "What evidence"]
     found_at = [next(i for i, line in enumerate(lines) if line.startswith(o)) for o in order]
     assert found_at == sorted(found_at)
 

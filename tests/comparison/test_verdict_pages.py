@@ -22,7 +22,9 @@ from livekit.workbench.verdict.tables import (
     attribution_table,
     causes_table,
     conditions_table,
+    estimates_table,
     missing_table,
+    outlook_table,
     pairs_table,
 )
 from livekit.workbench.verdict.view import VerdictView
@@ -125,6 +127,30 @@ def test_what_is_not_available_is_said_in_words() -> None:
     assert conditions["sample: effective sessions"][0] == "not available"
     assert "inf" not in to_text(conditions_table(found))
     assert "nan" not in to_text(conditions_table(found))
+
+
+def test_estimates_name_both_twins_and_the_interval_of_their_difference() -> None:
+    found = decide(planted(1).record(120), PLAN)
+    table = estimates_table(found)
+    assert [column.title for column in table.columns][1:3] == ["ema_p10", "nwl_p4"]
+    sharpe = rows(table)["Sharpe ratio, year"]
+    assert "90 %, Ledoit & Wolf, blocks of" in sharpe[3]
+    assert rows(table)["bought, of the base"][2] == "+0.00 %"
+
+
+def test_the_cost_of_either_mistake_is_told_in_percent_of_the_base() -> None:
+    """Regrets of waiting less switching are the believed gain less the cost, over the horizon."""
+    found = decide(planted(1, advantage_bps=10.0).record(120), PLAN)
+    told = rows(outlook_table(full(found)))
+    assert found.outlook is not None
+    gain = (found.outlook.mean_bps - found.outlook.cost_bps) * 252 / 100
+    regrets = [float(told[f"expected regret of {what}"][0].split()[0]) for what in WAYS]
+    assert regrets[0] - regrets[1] == pytest.approx(gain, abs=0.011)
+    early = outlook_table(full(decide(planted(1).record(59), PLAN)))
+    assert rows(early) == {"not available": ("too few sessions, or no difference",)}
+
+
+WAYS = ("waiting", "switching")
 
 
 def test_missing_evidence_names_each_condition_and_a_date() -> None:

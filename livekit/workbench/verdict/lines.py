@@ -12,8 +12,10 @@ from livekit.workbench.verdict.tables import (
     books_table,
     causes_table,
     conditions_table,
+    estimates_table,
     fidelity_table,
     missing_table,
+    outlook_table,
     pairs_table,
     registration_table,
     sensitivity_table,
@@ -28,14 +30,14 @@ def verdict_lines(found: FullVerdict) -> list[str]:
     tables = [verdict_table(found), registration_table(found)]
     verdict = found.verdict
     if verdict.figures is not None:
-        tables += [conditions_table(verdict), books_table(verdict)]
+        tables += [conditions_table(verdict), books_table(verdict), estimates_table(verdict)]
         if found.attribution is not None:
             tables.append(attribution_table(found.attribution))
         if found.fidelity is not None:
             tables.append(fidelity_table(found.fidelity))
         if found.record is not None:
             tables.append(pairs_table(found.record))
-        tables += [sensitivity_table(verdict), missing_table(verdict)]
+        tables += [sensitivity_table(verdict), outlook_table(found), missing_table(verdict)]
     return [verdict.sentence, *_spaced(tables)]
 
 

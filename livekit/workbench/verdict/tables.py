@@ -10,6 +10,7 @@ from livekit.comparison.attribution import Attribution, TradeAttribution
 from livekit.comparison.decision import Criterion, Interval, Verdict
 from livekit.comparison.fidelity import Fidelity
 from livekit.comparison.figures import BookFigures
+from livekit.comparison.reported import Estimate
 from livekit.comparison.twins import TwinRecord
 from livekit.trading.verdict_inputs import FullVerdict
 from livekit.workbench.tables import NOTHING, Column, Row, Table, facts_table, usd
@@ -20,8 +21,10 @@ __all__ = [
     "books_table",
     "causes_table",
     "conditions_table",
+    "estimates_table",
     "fidelity_table",
     "missing_table",
+    "outlook_table",
     "pairs_table",
     "registration_table",
     "sensitivity_table",
@@ -144,6 +147,51 @@ def _book_row(book: BookFigures) -> Row:
             _ratio(book.sharpe),
             NOTHING if book.shortfall_pct is None else f"{book.shortfall_pct:.2f} %",
         )
+    )
+
+
+def estimates_table(verdict: Verdict) -> Table:
+    """Figures of both twins and their difference with its interval."""
+    figures = verdict.figures
+    names = (figures.primary.strategy, figures.shadow.strategy) if figures else ("", "")
+    columns = (
+        Column("reported, decides nothing"),
+        Column(names[0], number=True),
+        Column(names[1], number=True),
+        Column("difference", number=True),
+        Column("interval of the difference"),
+    )
+    rows = tuple(_estimate_row(one) for one in verdict.estimates)
+    return Table("Estimates with intervals", columns, rows)
+
+
+def _estimate_row(one: Estimate) -> Row:
+    values = (
+        "not available" if value is None else f"{value:+.2f} {one.unit}".rstrip()
+        for value in (one.primary, one.shadow, one.difference)
+    )
+    return Row((one.name, *values, interval_text(one.interval, one.unit)))
+
+
+def outlook_table(found: FullVerdict) -> Table:
+    """What either mistake would cost, given the record and what was believed before it."""
+    outlook, plan = found.verdict.outlook, found.registered.plan
+    caption = "What either mistake would cost (reported, decides nothing)"
+    if outlook is None:
+        return facts_table(caption, [("not available", "too few sessions, or no difference")])
+    horizon = f"of the base over {plan.planned_sessions} sessions"
+    return facts_table(
+        caption,
+        [
+            ("believed before", f"0 ± {outlook.prior_sd_bps:g} bps of the base a session"),
+            ("believed now", f"{outlook.mean_bps:+.2f} ± {outlook.sd_bps:.2f} bps a session"),
+            (
+                f"the shadow gains more than the {plan.switching_cost_pct:g} % a switch costs",
+                f"{outlook.better:.0%}",
+            ),
+            ("expected regret of switching", f"{outlook.regret_switching_pct:.2f} % {horizon}"),
+            ("expected regret of waiting", f"{outlook.regret_waiting_pct:.2f} % {horizon}"),
+        ],
     )
 
 

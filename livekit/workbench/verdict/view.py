@@ -21,8 +21,10 @@ from livekit.workbench.verdict.tables import (
     books_table,
     causes_table,
     conditions_table,
+    estimates_table,
     fidelity_table,
     missing_table,
+    outlook_table,
     pairs_table,
     registration_table,
     sensitivity_table,
@@ -55,10 +57,11 @@ class VerdictView:
         show_table(registration_table(self.found))
 
     def show_criteria(self) -> None:
-        """Show every condition with value, interval and standing."""
+        """Show every condition with value, interval and standing, then what is reported only."""
         if self._has_figures():
             show_table(conditions_table(self.found.verdict))
             show_table(books_table(self.found.verdict))
+            show_table(estimates_table(self.found.verdict))
 
     def show_curves(self) -> None:
         """Show P&L and drawdown of the three books."""
@@ -106,8 +109,9 @@ class VerdictView:
         show_table(sensitivity_table(verdict))
 
     def show_missing(self) -> None:
-        """Show what evidence is missing and when it can be expected."""
+        """Show what either mistake would cost, what is missing and when it can be expected."""
         if self._has_figures():
+            show_table(outlook_table(self.found))
             show_table(missing_table(self.found.verdict))
 
     def _has_figures(self) -> bool:
