@@ -72,17 +72,15 @@ class AlpacaClient:
         api_key: key of the account; a live key is refused.
         secret_key: its secret. Neither is ever shown or logged.
         base_url: ``https://paper-api.alpaca.markets`` or ``http://127.0.0.1:<port>``, exactly.
-        allow_live: kept from the first design, and without effect: a live host is refused in
-            any case.
+        allow_live: without effect: a live host is refused in any case.
         data_url: host of market data; by default the one that belongs to ``base_url``.
         transport: what carries the requests, for a venue in the same process.
         clock: for waiting between attempts.
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest silence of the venue.
         data_feed: ``iex`` or ``sip``; bars of different feeds differ and are never mixed.
-        requests_a_minute: budget of trading requests, and as many for data. Ordinary requests
-            wait when three quarters are used; stops, cancels and what is asked for inside
-            `protecting` may use all.
+        requests_a_minute: budget of trading requests, and as many for data. Ordinary ones wait
+            when three quarters are used; stops, cancels and those inside `protecting` may use all.
 
     Raises:
         HostRefused: an address is not exactly one of those above.
@@ -153,6 +151,11 @@ class AlpacaClient:
     def requests_sent(self) -> int:
         """Requests that left so far, repetitions included."""
         return sum(adapter.requests_sent for adapter in self._adapters)
+
+    @property
+    def changes_sent(self) -> int:
+        """How many of them may have changed something: orders and cancels, lost ones too."""
+        return sum(adapter.changes_sent for adapter in self._adapters)
 
     @contextmanager
     def protecting(self) -> Iterator[None]:
@@ -297,22 +300,22 @@ class AlpacaClient:
         status: str = "all",
         after: datetime | None = None,
         tickers: Sequence[str] | None = None,
+        still_open: bool = True,
     ) -> tuple[VenueOrder, ...]:
         """Orders with their legs, newest first, each id once.
 
-        ``status`` is ``all``, ``open`` or ``closed``. With ``after`` come all orders submitted at
-        that instant or later (a second earlier may be among them) and, for ``all``, whatever is
-        still open from before. The venue forgets a group in its nested list of open orders once
-        the entry is filled, so open orders are asked for flat, and nested only when an entry among
-        them may have legs that sleep. A leg whose parent is outside the answer stands at the top
-        level.
+        ``status`` is ``all``, ``open`` or ``closed``. With ``after`` come orders submitted at that
+        instant or later (a second earlier may be among them) and, for ``all`` with ``still_open``,
+        those open from before. The venue forgets a group in its nested list of open orders once
+        the entry is filled, so open orders are asked for flat, and nested only when an entry may
+        have legs that sleep. A leg whose parent is outside the answer stands at the top level.
         """
         if status not in ("all", "open", "closed"):
             raise UnknownParameter("list_orders", [f"status {status!r} is unknown"])
         if tickers is not None and not tickers:
             return ()
         listed = () if status == "open" else self._order_pages(status, after, tickers, nested=True)
-        if status == "open" or (status == "all" and after is not None):
+        if status == "open" or (status == "all" and after is not None and still_open):
             flat = self._order_pages("open", None, tickers, nested=False)
             known = {order.order_id for order in listed}
             if any(_may_have_legs(order) for order in flat if order.order_id not in known):
@@ -347,10 +350,7 @@ class AlpacaClient:
             query["until"] = _stamp(min(stamps) + PAGE_OVERLAP)
 
     def get_fills(self, *, after: datetime | None = None) -> tuple[VenueFill, ...]:
-        """Every fill, oldest first; with ``after`` those of that instant or later.
-
-        A second more than asked for may be among them: keep fills by ``activity_id``.
-        """
+        """Every fill once, oldest first; with ``after`` from a second before that instant on."""
         query = {"page_size": str(FILLS_A_PAGE), "direction": "asc"}
         if after is not None:
             query["after"] = _stamp(after - OVERLAP)

@@ -139,6 +139,14 @@ class Outcomes:
         return outcome
 
     def _patiently(self, call: Callable[[], object], parse: Callable[[object], T]) -> T | Failure:
+        outcome = self._attempt(call, parse)
+        return self._again(outcome, call, parse) if isinstance(outcome, Failure) else outcome
+
+    def _again(
+        self, first: Failure, call: Callable[[], object], parse: Callable[[object], T]
+    ) -> T | Failure:
+        """Go on from a first attempt that failed, as patiently as its failure deserves."""
+        made: list[T | Failure] = [first]
         retrying = Retrying(
             retry=retry_if_result(lambda outcome: isinstance(outcome, Failure)),
             stop=_attempts_are_used_up,
@@ -146,7 +154,7 @@ class Outcomes:
             sleep=self._clock.sleep,
             retry_error_callback=_last_outcome,
         )
-        outcome: T | Failure = retrying(self._attempt, call, parse)
+        outcome: T | Failure = retrying(lambda: made.pop() if made else self._attempt(call, parse))
         return outcome
 
     def _attempt(self, call: Callable[[], object], parse: Callable[[object], T]) -> T | Failure:

@@ -339,9 +339,15 @@ def _optional_decimal(row: Raw, name: str) -> Decimal | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else repr(value)
-    if not _NUMBER.fullmatch(text):
+    number = _number(text)
+    if number is None:
         raise UnreadableError(name, f"{text[:40]!r} is not a number")
-    return Decimal(text)
+    return number
+
+
+@lru_cache(maxsize=4096)
+def _number(text: str) -> Decimal | None:
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def _float(row: Raw, name: str) -> float:
@@ -370,14 +376,19 @@ def _optional_instant(row: Raw, name: str) -> datetime | None:
     text = _text(row, name, default="")
     if not text:
         return None
-    try:
-        stamp = datetime.fromisoformat(text)
-        instant = stamp.astimezone(UTC) if stamp.tzinfo else None
-    except (ValueError, OverflowError):
-        instant = None
+    instant = _moment(text)
     if instant is None:
         raise UnreadableError(name, f"{text[:40]!r} is not an instant with a time zone")
     return instant
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> datetime | None:
+    try:
+        stamp = datetime.fromisoformat(text)
+        return stamp.astimezone(UTC) if stamp.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _date(row: Raw, name: str) -> date:

@@ -65,6 +65,7 @@ class HardenedAdapter(BaseAdapter):
         self._stopwatch_s = stopwatch_s
         self._pace = pace
         self.requests_sent = 0
+        self.changes_sent = 0
 
     def send(
         self,
@@ -84,6 +85,7 @@ class HardenedAdapter(BaseAdapter):
         if self._pace is not None:
             self._pace.take_turn()
         self.requests_sent += 1
+        self.changes_sent += request.method != "GET"
         try:
             response = self._inner.send(
                 request, stream=True, timeout=self._timeouts_s, verify=verify, cert=cert, proxies={}

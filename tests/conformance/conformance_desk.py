@@ -1,26 +1,34 @@
 """One account at one venue, asked over plain HTTP: the simulated venue, or Alpaca paper.
 
-Everything that a test sends bears a client order id of this run, or is a leg of such an order. At
-the end of a test its orders are cancelled and the shares it bought are sold, nothing else.
+Everything that a test sends bears a client order id of this run, or is a leg or the successor of
+such an order. At the end of a test its orders are cancelled and the shares it bought are sold,
+nothing else.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
+from livekit.broker.venue.api import VenueApp
 from livekit.broker.venue.engine.engine import Engine
+from livekit.config import DATA_HOST, PAPER_HOST
 
 TERMINAL = {"filled", "canceled", "expired", "rejected", "replaced"}
 PATIENCE_S = 20.0
+SETTLE_S = 10.0  # an order may be read this late
 PAPER_PACE_S = 0.35  # 200 requests a minute are allowed
+LIMIT_WINDOW_S = 61.0
+REPETITIONS = 3
+SPENT = "client_order_id must be unique"
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class Reply:
         return self.body.get("code") if isinstance(self.body, dict) else None
 
     @property
+    def is_refusal(self) -> bool:
+        return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
     def message(self) -> str:
         return str(self.body["message"])
 
@@ -43,7 +55,7 @@ class Reply:
 class Desk:
     """Requests to one venue; ``symbol`` is what it trades, one share at a time.
 
-    ``advance`` and ``engine`` are those of the simulated venue.
+    ``advance`` and ``app`` are those of the simulated venue.
     """
 
     session: requests.Session
@@ -53,19 +65,37 @@ class Desk:
     wait: Callable[[float], None]
     is_paper: bool
     advance: Callable[[datetime], None] | None = None
-    engine: Engine | None = None
+    app: VenueApp | None = None
     name: str = field(default_factory=lambda: f"conf-{uuid.uuid4().hex[:12]}")
     sent: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------------------ requests
 
     def call(self, method: str, path: str, **options: Any) -> Reply:
-        if self.is_paper:
-            time.sleep(PAPER_PACE_S)
-        base = self.data_url if "/stocks/" in path else self.base_url
-        answer = self.session.request(
-            method, f"{base}{path}", timeout=15, allow_redirects=False, **options
-        )
+        """One request; on paper at its pace, and once more where that is harmless.
+
+        A 429 took nothing, and a read or a cancel may be repeated; a lost POST never is.
+        """
+        url = f"{self.data_url if '/stocks/' in path else self.base_url}{path}"
+        if not self.is_paper:
+            return self._once(method, url, options)
+        require_paper(url)
+        for repetition in range(REPETITIONS):
+            self.wait(PAPER_PACE_S)
+            try:
+                reply = self._once(method, url, options)
+            except requests.RequestException:
+                if method == "POST" or repetition == REPETITIONS - 1:
+                    raise
+                continue
+            if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+                return reply
+            self.wait(LIMIT_WINDOW_S)
+        return reply
+
+    def _once(self, method: str, url: str, options: dict[str, Any]) -> Reply:
+        answer = self.session.request(method, url, timeout=15, allow_redirects=False, **options)
         return Reply(answer.status_code, answer.json() if answer.content else None)
 
     def get(self, path: str, **query: Any) -> Reply:
@@ -82,12 +112,15 @@ class Desk:
             "time_in_force": "day",
             "client_order_id": client_id,
         } | fields
-        self.sent.append(str(body["client_order_id"]))
-        return self.call(
-            "POST",
-            "/v2/orders",
-            json={key: value for key, value in body.items() if value is not None},
-        )
+        given = {key: value for key, value in body.items() if value is not None}
+        if "client_order_id" in given:
+            self.sent.append(str(given["client_order_id"]))
+        reply = self.call("POST", "/v2/orders", json=given)
+        if reply.is_refusal and reply.message != SPENT:
+            self.refused.add(str(given.get("client_order_id")))
+        if "client_order_id" not in given and reply.status == HTTPStatus.OK:
+            self.sent.append(str(reply.body["client_order_id"]))
+        return reply
 
     def resting(self, **fields: Any) -> dict[str, Any]:
         """A limit buy far below the market."""
@@ -101,6 +134,12 @@ class Desk:
 
     def order(self, order: dict[str, Any]) -> dict[str, Any]:
         return dict(self.get(f"/v2/orders/{order['id']}", nested="true").body)
+
+    @property
+    def engine(self) -> Engine:
+        """The exchange of the simulated venue."""
+        assert self.app is not None
+        return self.app.engine
 
     # ---------------------------------------------------------------------------- the market
 
@@ -123,9 +162,10 @@ class Desk:
         left_s = PATIENCE_S
         while True:
             shown = self.order(order)
-            if shown["status"] in statuses:
+            status = shown.get("status")  # an order may be read only some seconds later
+            if status in statuses:
                 return shown
-            assert left_s > 0, f"{shown['status']} is none of {statuses}"
+            assert left_s > 0, f"{status} is none of {statuses}"
             self.wait(0.5)
             left_s -= 0.5
 
@@ -142,26 +182,75 @@ class Desk:
     # ------------------------------------------------------------------------------- the end
 
     def clean_up(self) -> None:
-        """Cancel what this test sent and sell what it bought."""
-        mine = [order for order in map(self._by_client_id, dict.fromkeys(self.sent)) if order]
-        members = mine + [leg for order in mine for leg in order["legs"] or ()]
-        for order in members:
+        """Cancel what this test sent and sell what it bought.
+
+        Whatever cannot be ended stops nothing else from being ended; it is named at the end.
+        """
+        for order in self._mine():
             if order["status"] not in TERMINAL:
                 self.cancel(order)
-        for order in members:
-            self.until(order, *TERMINAL)
-        shares = self._net([order["id"] for order in members])
-        if shares > 0:
-            self.send(side="sell", qty=str(shares))
+        left = [order["id"] for order in self._mine() if not self._ends(order)]
+        shares = min(self._bought(self._mine()), self.held())
+        if shares > 0 and not self._sold(shares):
+            left.append(f"{shares} {self.symbol}")
+        assert not left, f"left behind: {left}"
 
-    def _by_client_id(self, client_id: str) -> dict[str, Any] | None:
-        reply = self.get("/v2/orders:by_client_order_id", client_order_id=client_id)
-        return self.order(reply.body) if reply.status == 200 else None
+    def _mine(self) -> list[dict[str, Any]]:
+        """The orders of this test with their legs, and what replaced any of them, as they stand."""
+        found: dict[str, dict[str, Any]] = {}
+        waiting = [order for name in dict.fromkeys(self.sent) if (order := self._named(name))]
+        while waiting:
+            order = waiting.pop()
+            if order["id"] in found:
+                continue
+            found[order["id"]] = order
+            waiting += order["legs"] or ()
+            if order["replaced_by"]:
+                waiting.append(self.order({"id": order["replaced_by"]}))
+        return list(found.values())
 
-    def _net(self, ids: list[str]) -> int:
-        total = 0
-        for order_id in ids:
-            order = self.get(f"/v2/orders/{order_id}").body
-            sign = 1 if order["side"] == "buy" else -1
-            total += sign * int(Decimal(order["filled_qty"]))
-        return total
+    def _named(self, client_id: str) -> dict[str, Any] | None:
+        """The order of this client id; unless it was refused it is waited for."""
+        left_s = 0.0 if client_id in self.refused else SETTLE_S
+        while True:
+            reply = self.get("/v2/orders:by_client_order_id", client_order_id=client_id)
+            if reply.status == HTTPStatus.OK:
+                return self.order(reply.body)
+            if left_s <= 0:
+                return None
+            self.wait(1)
+            left_s -= 1
+
+    def _ends(self, order: dict[str, Any]) -> bool:
+        """Whether it comes to its end; outside trading hours a cancel may wait for the open."""
+        ended = TERMINAL if self.is_open else {*TERMINAL, "pending_cancel"}
+        try:
+            self.until(order, *ended)
+        except AssertionError:
+            return False
+        return True
+
+    def _bought(self, orders: list[dict[str, Any]]) -> int:
+        """Shares that these orders left in the account."""
+        signs = {"buy": 1, "sell": -1}
+        return sum(signs[order["side"]] * int(Decimal(order["filled_qty"])) for order in orders)
+
+    def _sold(self, shares: int) -> bool:
+        """Whether these shares could be sold; a cancel may hold them for a while.
+
+        The order says that it closes, so it can never sell short.
+        """
+        left_s = PATIENCE_S
+        sell = {"side": "sell", "qty": str(shares), "position_intent": "sell_to_close"}
+        while (reply := self.send(**sell)).status != HTTPStatus.OK:
+            if left_s <= 0:
+                return False
+            self.wait(1)
+            left_s -= 1
+        return not self.is_open or self._ends(reply.body)
+
+
+def require_paper(url: str) -> None:
+    """Refuse every address but those of Alpaca paper and its data."""
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc) in {("https", PAPER_HOST), ("https", DATA_HOST)}, url

@@ -99,7 +99,7 @@ def test_c2_24_a_group_of_the_evening_is_queued_with_its_legs_held(desk):
         ("cls", (20, 50), False),
     ],
 )
-def test_c3_6_and_7_auction_orders_have_their_windows(desk, tif, minute_utc, accepted):
+def test_c3_6_and_7_and_c8_8_auction_orders_have_their_windows(desk, tif, minute_utc, accepted):
     desk.advance(datetime(2020, 1, 31, *minute_utc, tzinfo=UTC))
     reply = desk.send(time_in_force=tif)
     assert reply.status == (200 if accepted else 403)
@@ -259,7 +259,7 @@ def befall(desk, kind: str, value: str) -> None:
 
 
 @simulated_only
-def test_c9_3_and_4_a_forward_split_adjusts_a_plain_stop_and_no_leg(desk):
+def test_c2_25_and_c9_3_and_4_a_forward_split_adjusts_a_plain_stop_and_no_leg(desk):
     leg = desk.until(group(desk, "oto", "", desk.price("0.3")), "filled")["legs"][0]
     befall(desk, "split", "2:1")
     assert desk.held() == 2
@@ -327,7 +327,7 @@ def test_c12_2_an_adjustment_that_does_not_exist_is_refused(desk):
 
 
 @simulated_only
-def test_c12_3_the_free_plan_has_no_recent_consolidated_bars(desk):
+def test_c12_3_and_c8_12_the_free_plan_has_no_recent_consolidated_bars(desk):
     query = {"symbols": desk.symbol, "timeframe": "1Day", "feed": "sip", "start": "2020-01-29"}
     reply = desk.get("/v2/stocks/bars", end="2020-01-30T15:00:00Z", **query)
     assert reply.status == 403

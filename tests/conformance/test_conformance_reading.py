@@ -139,7 +139,7 @@ def test_c12_6_a_missing_symbol_is_absent(desk):
     assert list(bars) == [desk.symbol]
 
 
-def test_c12_7_a_dash_refuses_the_whole_batch(desk):
+def test_c12_7_and_c8_1_a_dash_refuses_the_whole_batch(desk):
     query = {"timeframe": "1Day", "start": "2019-12-02", "end": "2019-12-03", "feed": "iex"}
     reply = desk.get("/v2/stocks/bars", symbols=f"{desk.symbol},BRK-B", **query)
     assert reply.status == 400

@@ -97,16 +97,19 @@ class VenueApp:
         )
         self.faults = FaultGate(engine)
         self.control = VenueControl(engine, self.faults)
-        limit = engine.settings.requests_a_minute
-        self._limit = RateLimit(limit) if limit else None
+        limit, told = engine.settings.requests_a_minute, engine.settings.limit_headers_on_429
+        self._limit = RateLimit(limit, told=told) if limit else None
         self._control_api = Router(self.control.routes)
 
     def handle(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
         """Answer one request. ``headers`` have lower-case names; every input gets an answer."""
+        return self.answer(Request.read(method, path, query, body), headers)
+
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        """Answer a request that is decoded already."""
         try:
-            request = Request.read(method, path, query, body)
             is_control = request.path.startswith("/control/")
             denied = self._control_denied(headers) if is_control else self._denied(headers)
             if denied is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,8 +30,8 @@ from livekit.errors import BadInput, LockHeld
 
 __all__ = ["SCHEMA_VERSION", "Book"]
 
-SCHEMA_VERSION = "3"
-READABLE_VERSIONS = ("1", "2", "3")  # a later version only adds columns and tables
+SCHEMA_VERSION = "4"
+READABLE_VERSIONS = ("1", "2", "3", "4")  # a later version only adds columns and tables
 TABLES: dict[str, tuple[type, str]] = {
     "orders": (Order, "order_id"),
     "positions": (Position, "ticker"),
@@ -211,13 +212,19 @@ class Book:
     def _insert(self, table: str, records: tuple[Any, ...]) -> None:
         if not records:
             return
-        kind, _ = TABLES[table]
-        marks = ", ".join("?" * len(columns(kind)))
-        statement = f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
-        self._db.executemany(statement, [to_row(record) for record in records])
+        rows = [to_row(record) for record in records]
+        self._db.executemany(_insert_statement(table), rows)
 
     def _write_values(self, values: Mapping[str, str]) -> None:
         self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", list(values.items()))
+
+
+@cache
+def _insert_statement(table: str) -> str:
+    """By name, because a continued book has its columns in another order."""
+    names = columns(TABLES[table][0])
+    marks = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
 
 
 def identity(settings: VenueSettings, history: PriceHistory) -> dict[str, str]:

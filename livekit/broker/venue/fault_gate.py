@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -34,7 +35,7 @@ from livekit.broker.venue.faults import (
 )
 from livekit.broker.venue.rate_limit import too_many
 from livekit.broker.venue.shapes import clock_json
-from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_answer
+from livekit.broker.venue.wire import JSON_TYPE, Answer, Request, json_answer, refusal_answer
 
 __all__ = ["FaultGate"]
 
@@ -60,6 +61,7 @@ class FaultGate:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._delay_s = engine.settings.visibility_delay_s
         self.strikes: list[Strike] = []
         self._reads: OrderedDict[str, tuple[Answer, Answer | None]] = OrderedDict()
         self._follow(schedule_of(engine.state.fault_schedule))
@@ -107,8 +109,10 @@ class FaultGate:
 
     def pass_through(self, request: Request, take: Take) -> Answer:
         """The answer to ``request``: that of ``take``, or what a fault makes of it."""
-        if not self.schedule.rules and not self._hidden:
-            return take(request)
+        if self._delay_s and request.method == "POST":
+            take = partial(self._hiding, take)
+        if not self.schedule.rules:
+            return self._seen(request, take(request))
         self._count("requests")
         if self._marks.get(BURST, 0) > self._now_us:
             self._record(FaultKind.RATE_LIMIT_BURST, request)
@@ -117,11 +121,23 @@ class FaultGate:
         answer, struck = (
             (take(request), False) if index is None else self._struck_by(index, request, take)
         )
-        if request.method != "GET" or answer.status != HTTPStatus.OK:
-            return answer
-        if self._remembers and not struck:
+        read = request.method == "GET" and answer.status == HTTPStatus.OK
+        if read and self._remembers and not struck:
             self._remember(_name_of(request), answer)
         return self._seen(request, answer)
+
+    def _hiding(self, take: Take, request: Request) -> Answer:
+        """Take an order that cannot be read for a while, as the settings say."""
+        answer = take(request)
+        order = self._engine.state.orders.get(str(_object(answer.body).get("id")))
+        if order is not None:
+            luck = chance(self._engine.settings.seed, order.client_order_id, "visibility")
+            self._hide(order, luck * self._delay_s)
+        return answer
+
+    def _hide(self, order: Order, seconds: float) -> None:
+        until_us = self._hidden[order.order_id] = self._in_us(seconds)
+        self._engine.state.mark_fault(f"{HIDDEN}{order.order_id}", until_us)
 
     @property
     def _now_us(self) -> int:
@@ -252,8 +268,7 @@ class FaultGate:
         if order is None:
             return False
         if rule.kind is FaultKind.LATE_VISIBILITY:
-            until_us = self._hidden[order.order_id] = self._in_us(rule.seconds)
-            self._engine.state.mark_fault(f"{HIDDEN}{order.order_id}", until_us)
+            self._hide(order, rule.seconds)
             return True
         marked = self._concerned(rule.kind, order)
         for one in marked:
@@ -284,9 +299,14 @@ class FaultGate:
 
     def _seen(self, request: Request, answer: Answer) -> Answer:
         """The answer without the orders that are not to be seen yet."""
-        if self._hidden and request.path.startswith("/v2/orders"):
-            return self._without_hidden(request, answer)
-        return answer
+        if not self._hidden or not request.path.startswith("/v2/orders"):
+            return answer
+        if request.method != "GET" or answer.status != HTTPStatus.OK:
+            return answer
+        if answer.content_type != JSON_TYPE:
+            return answer
+        shown = self._without_hidden(request, answer)
+        return replace(answer, status=shown.status, body=shown.body)
 
     def _remember(self, name: str, answer: Answer) -> None:
         latest, earlier = self._reads.pop(name, (None, None))

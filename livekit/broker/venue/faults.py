@@ -26,6 +26,7 @@ __all__ = [
     "rule_from_json",
     "schedule_of",
     "schedule_text",
+    "suits",
 ]
 
 PHASES = ("night", "dawn", "pre", "open", "low", "high", "close")

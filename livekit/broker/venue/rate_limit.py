@@ -1,8 +1,8 @@
 """How many requests a minute are answered, and how the others are refused.
 
 The trading and the data interface are counted apart, in whole minutes of the venue's clock. The
-headers go with every answer of the data interface, and with the clock and the calendar; a 429 of
-the trading interface comes without them.
+headers go with every answer of the data interface, and with the clock and the calendar; any other
+429 of the trading interface comes without them, unless the settings say otherwise.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ def limit_headers(limit: int, remaining: int, reset: datetime) -> tuple[tuple[st
 
 
 class RateLimit:
-    """Counts the requests of the minute; ``limit`` for each of the two interfaces."""
+    """Counts the requests of the minute; ``limit`` for each of the two interfaces.
 
-    def __init__(self, limit: int) -> None:
+    With ``told`` the headers go with every 429.
+    """
+
+    def __init__(self, limit: int, *, told: bool) -> None:
         self._limit = limit
+        self._told = told
         self._minute: datetime | None = None
         self._used = {True: 0, False: 0}
 
@@ -58,7 +62,7 @@ class RateLimit:
         self._used[data] += 1
         left = self._limit - self._used[data]
         answer = take() if left >= 0 else too_many(path)
-        if not data and path not in WITH_HEADERS:
+        if not data and path not in WITH_HEADERS and not (self._told and left < 0):
             return answer
         headers = limit_headers(self._limit, max(0, left), minute + MINUTE)
         return replace(answer, more_headers=(*answer.more_headers, *headers))

@@ -7,6 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -15,6 +16,11 @@ __all__ = ["columns", "create_table", "from_row", "to_row"]
 Record = TypeVar("Record")
 
 SQL_TYPES = {int: "INTEGER", bool: "INTEGER", float: "REAL"}
+WRITERS: dict[type, Callable[[Any], str]] = {
+    Decimal: "{:f}".format,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+}
 READERS: dict[type, Callable[[Any], Any]] = {
     Decimal: Decimal,
     datetime: datetime.fromisoformat,
@@ -59,16 +65,24 @@ def create_table(name: str, kind: type, key: str) -> str:
 
 def to_row(record: Any) -> tuple[Any, ...]:
     """The values of a record, in the order of its columns."""
-    if isinstance(record, tuple):
-        return tuple(map(_write, record))
     kind: type = type(record)
-    return tuple(_write(getattr(record, name)) for name in columns(kind))
+    values = list(record if isinstance(record, tuple) else _values(kind)(record))
+    for at, write in _writers(kind):
+        if values[at] is not None:
+            values[at] = write(values[at])
+    return tuple(values)
 
 
-def _write(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return value.isoformat() if isinstance(value, date) else value
+@cache
+def _values(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*columns(kind))
+
+
+@cache
+def _writers(kind: type) -> tuple[tuple[int, Callable[[Any], str]], ...]:
+    """Positions of the columns that are not stored as they are, and how they are written."""
+    kinds = enumerate(plain for plain, _ in _types(kind).values())
+    return tuple((at, WRITERS[plain]) for at, plain in kinds if plain in WRITERS)
 
 
 @cache

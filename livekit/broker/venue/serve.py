@@ -22,7 +22,7 @@ import uvicorn
 
 from livekit.broker.venue.api import VenueApp
 from livekit.broker.venue.engine.refusals import Refusal
-from livekit.broker.venue.engine.settings import FillModelName, VenueSettings
+from livekit.broker.venue.engine.settings import FillModelName, VenueSettings, worst_case
 from livekit.broker.venue.http import http_server, loopback_socket
 from livekit.broker.venue.session import (
     PACKAGED_PRICES,
@@ -82,6 +82,8 @@ def serve_venue(
     settings = VenueSettings(
         seed=options.seed, fill_model=options.fill_model, cash_usd=options.cash_usd
     )
+    if options.fill_model == "rough":
+        settings = worst_case(settings)
     spec = VenueSpec(settings, options.prices, start, options.book)
     with open_app(spec, keys) as app, loopback_socket(options.port) as listening:
         _bring_to(app, start, options)

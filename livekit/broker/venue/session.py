@@ -27,7 +27,7 @@ from livekit.broker.venue.book import Book
 from livekit.broker.venue.clock import InProcessClock, RemoteClock
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.history import PriceHistory
-from livekit.broker.venue.engine.settings import VenueSettings
+from livekit.broker.venue.engine.settings import VenueSettings, worst_case
 from livekit.broker.venue.transport import VenueTransport
 from livekit.clock import Clock
 from livekit.config import LOOPBACK_HOST, Profile, require_allowed_host
@@ -122,6 +122,8 @@ class VenueSpec:
         if first is None or not is_session(first):
             raise NotASession(first, "the profile's first_session must be a session")
         start = datetime.combine(first, time(), tzinfo=EXCHANGE_ZONE).astimezone(UTC)
+        if profile.fill_model == "rough":
+            settings = worst_case(settings)
         return cls(settings, profile.prices or PACKAGED_PRICES, start, profile.venue_db)
 
     def arguments(self) -> list[str]:

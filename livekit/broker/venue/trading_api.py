@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from livekit.broker.venue import shapes
@@ -13,6 +15,7 @@ from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.identity import server_id
 from livekit.broker.venue.engine.records import Activity, Order
 from livekit.broker.venue.engine.refusals import Refusal, invalid, not_found
+from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.wire import Answer, Request, json_answer, refusal_body
 from livekit.sessions import FIRST_DAY, LAST_DAY, exchange_time, sessions_between
 
@@ -54,43 +57,55 @@ def list_orders(engine: Engine, request: Request) -> Answer:
     status = request.choice("status", ("open", "closed", "all"), "open")
     newest_first = request.choice("direction", ("asc", "desc"), "desc") == "desc"
     limit = request.whole("limit", ORDERS_DEFAULT, low=1, high=ORDERS_MOST)
-    chosen = [
+    wanted = _wanted_orders(engine, request, status)
+    chosen = (
         order
-        for order in _candidates(engine, request, status)
-        if not (nested and order.parent_id is not None)
-    ]
-    chosen.sort(key=lambda order: (order.submitted_at, order.number), reverse=newest_first)
+        for order in _listed(engine.state, status, newest_first=newest_first)
+        if wanted(order) and not (nested and order.parent_id is not None)
+    )
     texts = [
         _order_text(engine, order, _legs(engine, order) if nested else None)
-        for order in chosen[:limit]
+        for order in islice(chosen, limit)
     ]
     return Answer(200, f"[{','.join(texts)}]".encode())
 
 
-def _candidates(engine: Engine, request: Request, status: str) -> list[Order]:
+def _listed(state: VenueState, status: str, *, newest_first: bool) -> Iterable[Order]:
+    """The orders among which a status is looked for, by submission."""
+    if status != "open":
+        listed = state.by_submission.values()
+        return reversed(listed) if newest_first else listed
+    return sorted(
+        state.working_orders(),
+        key=lambda order: (order.submitted_at, order.number),
+        reverse=newest_first,
+    )
+
+
+def _wanted_orders(engine: Engine, request: Request, status: str) -> Callable[[Order], bool]:
+    """The filters of a list of orders as one question to an order."""
     after, until = request.instant("after"), request.instant("until")
     low, high = _number_of(engine, request, "after_order_id"), None
     if request.text("before_order_id"):
         high = _number_of(engine, request, "before_order_id")
     _check_bounds([after or until, low, high])
-    if request.text("asset_class", "us_equity") not in ("us_equity", "all"):
-        return []
+    equities = request.text("asset_class", "us_equity") in ("us_equity", "all")
     symbols, side = set(request.words("symbols")), request.text("side")
-    orders = (
-        engine.state.working_orders() if status == "open" else list(engine.state.orders.values())
-    )
-    return [
-        order
-        for order in orders
-        if (status != "open" or order.status != "held")
-        and (status != "closed" or order.is_terminal)
-        and (not symbols or order.ticker in symbols)
-        and (not side or order.side == side)
-        and (after is None or order.submitted_at > after)
-        and (until is None or order.submitted_at < until)
-        and (low is None or order.number > low)
-        and (high is None or order.number < high)
-    ]
+
+    def wanted(order: Order) -> bool:
+        return (
+            equities
+            and (status != "open" or order.status != "held")
+            and (status != "closed" or order.is_terminal)
+            and (not symbols or order.ticker in symbols)
+            and (not side or order.side == side)
+            and (after is None or order.submitted_at > after)
+            and (until is None or order.submitted_at < until)
+            and (low is None or order.number > low)
+            and (high is None or order.number < high)
+        )
+
+    return wanted
 
 
 def _check_bounds(bounds: list[object]) -> None:
@@ -266,13 +281,12 @@ def list_activities(engine: Engine, request: Request) -> Answer:
     kinds |= _category(request)
     size = request.whole("page_size", ACTIVITIES_MOST, low=1, high=ACTIVITIES_MOST)
     newest_first = request.choice("direction", ("asc", "desc"), "desc") == "desc"
-    rows = _wanted(engine.state.activities, request, kinds)
-    rows = rows[::-1] if newest_first else rows
-    rows = _after_token(engine, rows, request.text("page_token"), newest_first=newest_first)
-    if not request.text("date"):
-        rows = rows[:size]
+    rows = _from_token(engine, request.text("page_token"), newest_first=newest_first)
+    wanted = _wanted(request, kinds)
+    most = None if request.text("date") else size
     account = server_id(engine.settings.seed, "account")
-    return json_answer([shapes.activity_json(row, account) for row in rows])
+    page = islice((row for row in rows if wanted(row)), most)
+    return json_answer([shapes.activity_json(row, account) for row in page])
 
 
 def _category(request: Request) -> set[str]:
@@ -280,29 +294,32 @@ def _category(request: Request) -> set[str]:
     return {"": set(), "trade_activity": {"FILL"}, "non_trade_activity": OTHER_ACTIVITIES}[category]
 
 
-def _wanted(rows: list[Activity], request: Request, kinds: set[str]) -> list[Activity]:
+def _wanted(request: Request, kinds: set[str]) -> Callable[[Activity], bool]:
+    """The filters of a list of activities as one question to an activity."""
     after, until = request.instant("after"), request.instant("until", day_end=True)
     day, order_id = request.day("date"), request.text("order_id")
-    return [
-        row
-        for row in rows
-        if (not kinds or row.kind in kinds)
-        and (after is None or row.at > after)
-        and (until is None or row.at <= until)
-        and (day is None or exchange_time(row.at).date() == day)
-        and (not order_id or row.order_id == order_id)
-    ]
+
+    def wanted(row: Activity) -> bool:
+        return (
+            (not kinds or row.kind in kinds)
+            and (after is None or row.at > after)
+            and (until is None or row.at <= until)
+            and (day is None or exchange_time(row.at).date() == day)
+            and (not order_id or row.order_id == order_id)
+        )
+
+    return wanted
 
 
-def _after_token(
-    engine: Engine, rows: list[Activity], token: str, *, newest_first: bool
-) -> list[Activity]:
-    if not token:
-        return rows
-    number = engine.state.activity_numbers.get(token)
-    if number is None:
+def _from_token(engine: Engine, token: str, *, newest_first: bool) -> Iterator[Activity]:
+    """The activities that follow the row of this id; all of them without one."""
+    rows = engine.state.activities
+    number = engine.state.activity_numbers.get(token) if token else None
+    if token and number is None:
         raise invalid("invalid page_token")
-    return [row for row in rows if (row.number < number if newest_first else row.number > number)]
+    if newest_first:
+        return islice(reversed(rows), 0 if number is None else len(rows) - number + 1, None)
+    return islice(rows, number or 0, None)
 
 
 def portfolio_history(engine: Engine, request: Request) -> Answer:

@@ -122,7 +122,11 @@ def test_a_reopened_book_shows_the_same_account(tmp_path):
         assert venue.fills()[-1] == ("AAA", "sell", "10", "89.55")
 
 
-def test_a_book_of_an_earlier_version_is_continued(tmp_path):
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [("1", ("trail_usd", "trail_percent", "high_water", "fate")), ("3", ("collar",))],
+)
+def test_a_book_of_an_earlier_version_is_continued(tmp_path, version, missing):
     path = tmp_path / "venue.db"
     with on_file(path) as venue:
         venue.at(THURSDAY, 9)
@@ -131,9 +135,9 @@ def test_a_book_of_an_earlier_version_is_continued(tmp_path):
         venue.app.save()
         before = picture(venue)
     with closing(sqlite3.connect(path)) as db, db:
-        for column in ("trail_usd", "trail_percent", "high_water", "fate"):
+        for column in missing:
             db.execute(f"ALTER TABLE orders DROP COLUMN {column}")
-        db.execute("UPDATE state SET value = '1' WHERE key = 'schema_version'")
+        db.execute("UPDATE state SET value = ? WHERE key = 'schema_version'", (version,))
         db.execute("DELETE FROM state WHERE key IN ('halted', 'blocked', 'interventions')")
     with on_file(path) as venue:
         assert picture(venue) == before

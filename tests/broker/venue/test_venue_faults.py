@@ -62,6 +62,20 @@ def headers() -> dict[str, str]:
     return {"apca-api-key-id": KEYS.api_key, "apca-api-secret-key": KEYS.secret_key}
 
 
+@pytest.mark.parametrize("kind", [K.NOT_JSON, K.ANSWER_LOST, K.SLOW_DRIP])
+def test_a_fault_strikes_a_list_that_hides_an_order_as_any_other(kind):
+    venue = Venue()
+    late, second = FaultRule(K.LATE_VISIBILITY), FaultRule(kind, method="GET", path="/v2/orders")
+    venue.app.control.inject(late, second)
+    venue.send()
+    answer = venue.app.handle("GET", "/v2/orders", "", headers(), b"")
+    delivery = {K.NOT_JSON: "whole", K.ANSWER_LOST: "silence", K.SLOW_DRIP: "drip"}[kind]
+    assert (answer.status, answer.delivery) == (200, delivery)
+    assert venue.app.faults.counts[kind] == 1
+    if kind is K.SLOW_DRIP:
+        assert answer.body == b"[]"
+
+
 def test_a_rule_may_ask_for_symbol_and_phase():
     venue = Venue()
     rule = FaultRule(K.SERVER_ERROR, symbol="BBB", phase="regular", times=0)

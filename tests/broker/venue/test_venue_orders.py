@@ -48,6 +48,21 @@ def test_a_stop_queued_overnight_becomes_new_at_four_and_its_submission_time_mov
     assert later["created_at"] == "2020-01-02T22:00:00Z"
 
 
+def test_a_queued_group_is_submitted_anew_as_one_and_listed_after_what_came_later():
+    venue = Venue()
+    venue.at(THURSDAY, 17)
+    leg = {"order_class": "oto", "stop_loss": {"stop_price": "80"}, "time_in_force": "gtc"}
+    group = venue.send(type="limit", limit_price="95", client_order_id="group", **leg)
+    venue.at(THURSDAY, 18)
+    venue.send(symbol="BBB")  # a market order waits for the open, so its time stays
+    venue.at(FRIDAY, 4)
+    rows = venue.raw.get("/orders", {"status": "all"})
+    assert [row["id"] for row in rows[:2]] == [group["legs"][0]["id"], group["id"]]
+    assert [row["submitted_at"] for row in rows] == 2 * ["2020-01-03T09:00:00Z"] + [
+        "2020-01-02T23:00:00Z"
+    ]
+
+
 def test_day_orders_expire_at_the_close_and_their_whole_group_with_them():
     venue = Venue()
     venue.at(FRIDAY, 10)

@@ -88,7 +88,7 @@ class PositionView:
 def held_for_orders(state: VenueState, ticker: str) -> int:
     """Shares that sell orders hold.
 
-    A leg still ``held`` holds none, nor does an order that waits to replace another; a cancelled
+    A leg that still sleeps holds none, nor does an order that waits to replace another; a cancelled
     one may hold its shares for a while.
     """
     return sum(order.remaining for order in holders(state, ticker))
@@ -99,7 +99,9 @@ def holders(state: VenueState, ticker: str) -> list[Order]:
     working = [
         order
         for order in state.working.get(ticker, {}).values()
-        if order.side == "sell" and order.status != "held" and not order.is_successor
+        if order.side == "sell"
+        and (order.status != "held" or order.fate == "awake")
+        and not order.is_successor
     ]
     return working + state.lingering_on(ticker) if state.lingering else working
 

@@ -29,6 +29,7 @@ __all__ = [
     "insufficient_qty",
     "require_buying_power",
     "require_stop_beyond_market",
+    "require_unspent",
     "reserve_price",
 ]
 
@@ -49,8 +50,7 @@ def admit(
     The client id is looked at first, so that a repeated request learns that its order exists
     however the market has moved since.
     """
-    if request.client_order_id in state.by_client_id:
-        raise invalid("client_order_id must be unique")
+    require_unspent(state, settings, request.client_order_id)
     if state.blocked:
         raise forbidden("account is not authorized to trade")
     if not market.is_listed(request.symbol, state.clock):
@@ -73,6 +73,14 @@ def admit(
     else:
         _check_buying_power(state, market, request, price)
     return price
+
+
+def require_unspent(state: VenueState, settings: VenueSettings, client_id: str | None) -> None:
+    """Refuse a client id that an order had before, whatever became of it."""
+    known = state.by_client_id.get(client_id) if client_id else None
+    if known is None or (settings.spent_ids_reusable and known.status in ("expired", "rejected")):
+        return
+    raise invalid("client_order_id must be unique")
 
 
 def _check_intent(state: VenueState, request: OrderRequest) -> None:

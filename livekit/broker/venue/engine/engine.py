@@ -241,7 +241,7 @@ class Engine:
             self.orders.unpark(order, "done_for_day")
             self.orders.unpark(order, "calculated")
             if order.status == "accepted" and order.type != "market":
-                order.submitted_at = self.now
+                self.state.resubmit(order)
                 self.orders.open_for_trading(order)
 
     def _open(self, day: date) -> None:
@@ -251,7 +251,8 @@ class Engine:
                 self.orders.open_for_trading(order)
         for order in self.state.working_orders():
             path = self.market.path(order.ticker, day)
-            if path is not None and order.time_in_force != "cls":
+            misses = order.time_in_force == "opg" and self.orders.meets_nobody(order)
+            if path is not None and order.time_in_force != "cls" and not misses:
                 self.orders.match(order, Step(path[0]))
             if order.time_in_force in ("opg", *IMMEDIATE) and not order.is_terminal:
                 self.orders.end_auction(order)
@@ -262,7 +263,7 @@ class Engine:
             if path is None or order.resume_at is not None:
                 continue
             if order.time_in_force == "cls":
-                if step == CLOSE_STEP:
+                if step == CLOSE_STEP and not self.orders.meets_nobody(order):
                     self.orders.match(order, Step(path[step]))
             else:
                 self.orders.match(order, Step(path[step], came_from=path[step - 1]))

@@ -17,30 +17,40 @@ from livekit.broker.venue.engine.records import Order, floor_to_tick, tick_of
 __all__ = ["follow", "legs_of", "watches"]
 
 
-def legs_of(parent: Order, request: OrderRequest, seed: int) -> list[Order]:
-    """The legs that ``request`` asks for, ``held``, in the order of their numbers."""
+def legs_of(parent: Order, request: OrderRequest, seed: int, name: str) -> list[Order]:
+    """The legs that ``request`` asks for, ``held``, in the order of their numbers.
+
+    Their ids are made from ``seed`` and ``name``.
+    """
     legs: list[Order] = []
     if request.take_profit_price is not None and request.order_class != "oco":
-        legs.append(_leg(parent, seed, len(legs) + 1, "limit", request.take_profit_price, None))
+        legs.append(
+            _leg(parent, seed, name, len(legs) + 1, "limit", request.take_profit_price, None)
+        )
     if request.stop_loss_price is not None:
         limit = request.stop_loss_limit
         kind = "stop" if limit is None else "stop_limit"
         stop = request.stop_loss_price
-        legs.append(_leg(parent, seed, len(legs) + 1, kind, limit, stop))
+        legs.append(_leg(parent, seed, name, len(legs) + 1, kind, limit, stop))
     return legs
 
 
 def _leg(
-    parent: Order, seed: int, number: int, kind: str, limit: Decimal | None, stop: Decimal | None
+    parent: Order,
+    seed: int,
+    name: str,
+    number: int,
+    kind: str,
+    limit: Decimal | None,
+    stop: Decimal | None,
 ) -> Order:
-    client_id = parent.client_order_id
     exits = parent.order_class == "oco"
     side = parent.side if exits else {"buy": "sell", "sell": "buy"}[parent.side]
     return replace(
         parent,
-        order_id=server_id(seed, client_id, f"leg {number}"),
+        order_id=server_id(seed, name, f"leg {number}"),
         number=parent.number + number,
-        client_order_id=server_id(seed, client_id, f"leg {number} client id"),
+        client_order_id=server_id(seed, name, f"leg {number} client id"),
         side=side,
         type=kind,
         status="held",
@@ -49,6 +59,7 @@ def _leg(
         parent_id=parent.order_id,
         reserve_price=(limit or stop or Decimal(0)) if side == "buy" else Decimal(0),
         fate=None,
+        collar=None,
     )
 
 
@@ -56,6 +67,8 @@ def watches(leg: Order, parent: Order | None) -> bool:
     """Whether a ``held`` leg is a stop that triggers although it is not working."""
     if parent is None or leg.status != "held" or leg.stop_price is None or leg.fate == "stuck":
         return False
+    if leg.fate == "awake":
+        return True
     if leg.order_class == "oco":
         return parent.status in ("new", "partially_filled", "pending_cancel")
     return leg.order_class == "bracket" and parent.status == "filled"

@@ -11,26 +11,27 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from livekit.broker.venue.engine.account import available
+from livekit.broker.venue.engine.activities import adjustment_row, fill_row
 from livekit.broker.venue.engine.admission import reserve_price
 from livekit.broker.venue.engine.fills import REST_AFTER_S, FillModel, Step, matched_price
 from livekit.broker.venue.engine.groups import follow, legs_of, watches
-from livekit.broker.venue.engine.identity import server_id
+from livekit.broker.venue.engine.identity import chance, server_id
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import OrderRequest
-from livekit.broker.venue.engine.records import Activity, Order
+from livekit.broker.venue.engine.records import Order, floor_to_tick
 from livekit.broker.venue.engine.refusals import unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.engine.timing import (
     cancel_frozen_until,
     expiry_of,
-    local_stamp,
     next_open,
 )
 
 __all__ = ["Lifecycle"]
 
 LATE_FILL_S = 2.0
+MISSED_AUCTIONS = 0.5
 CANCELLABLE = frozenset(
     {
         "accepted",
@@ -59,15 +60,19 @@ class Lifecycle:
     def accept(self, request: OrderRequest, price: Decimal | None) -> Order:
         """Take an admitted order in, with its legs ``held``; nothing is matched yet."""
         number, client_id = self.next_name(request)
+        name = self._own_name(client_id, number)
         order = self.new_order(request, client_id, number)
-        order.reserve_price = reserve_price(request, price) if order.side == "buy" else Decimal(0)
+        if order.side == "buy":
+            order.reserve_price = reserve_price(request, price)
+            if order.type == "market" and self.settings.market_buys_are_collared:
+                order.collar = floor_to_tick(order.reserve_price)
         self.state.add(order)
         if order.type == "trailing_stop" and price is not None:
             follow(order, price)
         if self.fills.rejects(order):
             order.fate = "reject"
         self.state.log("accepted", order)
-        for leg in legs_of(order, request, self.settings.seed):
+        for leg in legs_of(order, request, self.settings.seed, name):
             self.state.add(leg)
             self.state.log("accepted", leg)
         return order
@@ -78,11 +83,15 @@ class Lifecycle:
         made = request.client_order_id or server_id(self.settings.seed, "unnamed", number)
         return number, made
 
+    def _own_name(self, client_id: str, number: int) -> str:
+        """What the ids of an order are made from; one that has its client id second is another."""
+        return f"{client_id} {number}" if client_id in self.state.by_client_id else client_id
+
     def new_order(self, request: OrderRequest, client_id: str, number: int) -> Order:
         """The order that ``request`` asks for, not yet taken in."""
         now = self.state.clock
         return Order(
-            order_id=server_id(self.settings.seed, client_id, "order"),
+            order_id=server_id(self.settings.seed, self._own_name(client_id, number), "order"),
             number=number,
             client_order_id=client_id,
             ticker=request.symbol,
@@ -151,9 +160,11 @@ class Lifecycle:
 
     def _swap(self, stop: Order, step: Step) -> None:
         """A stop that triggers is replaced by an order with an id of its own, which then fills."""
-        seed, name = self.settings.seed, stop.client_order_id
+        seed, name, now = self.settings.seed, stop.client_order_id, self.state.clock
         successor = replace(
             stop,
+            created_at=now,
+            submitted_at=now,
             order_id=server_id(seed, name, "triggered"),
             client_order_id=server_id(seed, name, "triggered client id"),
             number=len(self.state.orders) + 1,
@@ -250,7 +261,8 @@ class Lifecycle:
             order.status = "partially_filled" if order.cancel_due is None else order.status
             order.resume_at = self.state.clock + timedelta(seconds=REST_AFTER_S)
         self._move_shares(order, quantity, price, amount)
-        self._record_fill(order, quantity, price)
+        row = fill_row(self.state, self.settings.seed, order, quantity, price)
+        self.state.add_activity(row)
         self.state.log("filled", order, fill=(quantity, price))
 
     def _move_shares(self, order: Order, quantity: int, price: Decimal, amount: Decimal) -> None:
@@ -260,45 +272,10 @@ class Lifecycle:
         self.state.cash_usd -= sign * amount
         self.state.drop_if_gone(order.ticker)
 
-    def _record_fill(self, order: Order, quantity: int, price: Decimal) -> None:
-        self.state.add_activity(
-            Activity(
-                number=len(self.state.activities) + 1,
-                activity_id=self._activity_id(order.client_order_id, order.fill_count),
-                kind="FILL",
-                at=self.state.clock,
-                ticker=order.ticker,
-                side=order.side,
-                qty=Decimal(quantity),
-                price=price,
-                net_usd=price * (quantity if order.side == "sell" else -quantity),
-                order_id=order.order_id,
-                order_status=order.status,
-                cumulative_qty=order.filled_qty,
-                leaves_qty=order.remaining,
-            )
-        )
-
-    def _activity_id(self, name: str, number: object) -> str:
-        own = server_id(self.settings.seed, name, f"activity {number}")
-        return f"{local_stamp(self.state.clock)}::{own}"
-
     def adjustment_activity(self, kind: str, ticker: str, qty: Decimal, net_usd: Decimal) -> None:
         """Record what a corporate action did to shares and cash (`Activity.kind`)."""
-        number = len(self.state.activities) + 1
-        self.state.add_activity(
-            Activity(
-                number=number,
-                activity_id=self._activity_id(f"{kind} {ticker}", number),
-                kind=kind,
-                at=self.state.clock,
-                ticker=ticker,
-                side="",
-                qty=qty,
-                price=Decimal(0),
-                net_usd=net_usd,
-            )
-        )
+        seed = self.settings.seed
+        self.state.add_activity(adjustment_row(self.state, seed, kind, ticker, qty, net_usd))
 
     def _wake_legs(self, parent: Order, step: Step) -> None:
         legs = self.state.legs.get(parent.order_id)
@@ -317,9 +294,23 @@ class Lifecycle:
                 self.reject(leg)
                 continue
             if not self._is_exit(leg) or leg.stop_price is None:
-                leg.status = self.settings.activated_leg_status
-                self.state.log("activated", leg)
+                self._activate(leg)
             self.match(leg, step)
+
+    def _activate(self, leg: Order) -> None:
+        """A leg works from now on, whatever it is called; only a stop may still be ``held``."""
+        leg.status = self.settings.activated_leg_status
+        if leg.status == "held":
+            leg.status, leg.fate = (
+                ("held", "awake") if leg.stop_price is not None else ("new", None)
+            )
+        self.state.log("activated", leg)
+
+    def meets_nobody(self, order: Order) -> bool:
+        """Whether an order for an auction finds no counterpart there."""
+        if not self.settings.poor_auctions:
+            return False
+        return chance(self.settings.seed, order.client_order_id, "auction") < MISSED_AUCTIONS
 
     # ------------------------------------------------------------------------------ endings
 
@@ -332,7 +323,9 @@ class Lifecycle:
             return
         if order.is_terminal:
             raise unprocessable(f'order is already in "{order.status}" state')
-        held = order.status == "held" and self.settings.held_leg_cancellable
+        held = order.status == "held" and (
+            self.settings.held_leg_cancellable or order.fate == "awake"
+        )
         if order.status not in CANCELLABLE and not held:
             raise unprocessable(f'order is not cancelable in "{order.status}" state')
         if order.status == "pending_cancel":
@@ -415,7 +408,8 @@ class Lifecycle:
 
     def end_auction(self, order: Order) -> None:
         """What an auction or an immediate order could not fill is cancelled."""
-        self._end(order, "canceled")
+        in_auction = order.time_in_force in ("opg", "cls")
+        self._end(order, self.settings.auction_rest_ends_as if in_auction else "canceled")
 
     def reject(self, order: Order) -> None:
         """The exchange rejects an order that the venue had accepted, and with it its legs."""

@@ -61,10 +61,11 @@ class Order:
     ``elected`` marks a stop that has triggered; ``reserve_price`` is what a buy is charged against
     buying power per share; ``resume_at`` is when the rest of a partial fill is looked at again and
     ``cancel_due`` when a requested cancel takes effect. A trailing stop follows ``high_water`` at
-    a distance in USD or percent. ``fate`` is what a fault has in store for
-    it: ``reject``, ``stuck``, ``partial`` (then ``dying``), ``fill`` when it is cancelled,
-    ``swap`` when its stop triggers, or ``both`` when its sibling is filled. ``releases_at`` is when
-    a cancelled sell gives its shares back, if not at once.
+    a distance in USD or percent. ``fate`` is what a fault has in store for it: ``reject``,
+    ``stuck``, ``partial`` (then ``dying``), ``fill`` when it is cancelled, ``swap`` when its stop
+    triggers, ``both`` when its sibling is filled; or ``awake`` for a leg that works though it is
+    called ``held``. ``releases_at`` is when a cancelled sell gives its shares back, if not at
+    once; ``collar`` the most that a market buy may cost, if it is bounded.
     """
 
     order_id: str
@@ -104,6 +105,7 @@ class Order:
     high_water: Decimal | None = None
     fate: str | None = None
     releases_at: datetime | None = None
+    collar: Decimal | None = None
 
     @property
     def is_successor(self) -> bool:
@@ -133,7 +135,7 @@ class Order:
         """
         if self.type == "stop" and self.side == "buy" and self.stop_price is not None:
             return floor_to_tick(collared(self.stop_price))
-        return self.limit_price
+        return self.limit_price if self.collar is None else self.collar
 
     @property
     def filled_average_price(self) -> Decimal | None:

@@ -16,13 +16,14 @@ from livekit.broker.venue.engine.admission import (
     insufficient_qty,
     require_buying_power,
     require_stop_beyond_market,
+    require_unspent,
     reserve_price,
 )
 from livekit.broker.venue.engine.lifecycle import Lifecycle
 from livekit.broker.venue.engine.market import Market
 from livekit.broker.venue.engine.order_request import OrderRequest, parse_order
 from livekit.broker.venue.engine.records import Order
-from livekit.broker.venue.engine.refusals import invalid, unprocessable
+from livekit.broker.venue.engine.refusals import unprocessable
 from livekit.broker.venue.engine.settings import VenueSettings
 from livekit.broker.venue.engine.state import VenueState
 
@@ -48,8 +49,7 @@ def replacement(
     if body.get("trail") is not None and order.type == "trailing_stop":
         given[TRAILING[order.trail_usd is None]] = body["trail"]
     request = parse_order(_current(order) | given)
-    if request.client_order_id in state.by_client_id:
-        raise invalid("client_order_id must be unique")
+    require_unspent(state, settings, request.client_order_id)
     if request.qty <= order.filled_qty:
         raise unprocessable("qty must be > filled_qty")
     if not _differs(order, request):

@@ -8,7 +8,7 @@ as they are (do not reduce, do not cancel). A ratio that is no clean split moves
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from livekit.broker.venue.engine.lifecycle import Lifecycle
@@ -17,6 +17,8 @@ from livekit.broker.venue.engine.records import Order, floor_to_tick
 from livekit.strategy.rules import split_shares
 
 __all__ = ["apply_splits", "pay_fractions"]
+
+CENT = Decimal("0.01")
 
 
 def apply_splits(orders: Lifecycle) -> None:
@@ -71,7 +73,7 @@ def _on_new_basis(price: Decimal | None, ratio: Fraction) -> Decimal | None:
 
 
 def pay_fractions(orders: Lifecycle) -> None:
-    """Pay the fractions that splits left, at the price of the clock's instant (the open)."""
+    """Pay the fractions that splits left, in whole cents, at the price of the clock's instant."""
     state = orders.state
     owed = [ticker for ticker, position in state.positions.items() if position.fraction_due]
     for ticker in sorted(owed):
@@ -80,7 +82,7 @@ def pay_fractions(orders: Lifecycle) -> None:
             continue
         position = state.position(ticker)
         shares = position.qty + position.fraction_due
-        amount = position.fraction_due * price
+        amount = (position.fraction_due * price).quantize(CENT, ROUND_HALF_UP)
         position.cost_usd -= position.cost_usd * position.fraction_due / shares
         position.fraction_due = Decimal(0)
         state.cash_usd += amount

@@ -40,7 +40,8 @@ class Changes:
 class VenueState:
     """Everything the venue remembers. ``events`` holds the log since the last save.
 
-    ``working`` holds the orders that are not terminal, by ticker, oldest first; ``halted`` the
+    ``working`` holds the orders that are not terminal, by ticker, oldest first; ``by_submission``
+    all orders as they are listed, by the instant of submission and their number; ``halted`` the
     tickers whose trading an exchange has stopped, ``interventions`` what was done to the prices;
     ``blocked`` says that the account may not trade. ``fault_schedule`` (JSON) and ``fault_marks``
     (how often each of its rules matched and struck, by name) are the fault gate's.
@@ -65,6 +66,8 @@ class VenueState:
     def __post_init__(self) -> None:
         """Build the look-ups from the rows."""
         self.by_client_id = {order.client_order_id: order for order in self.orders.values()}
+        listed = sorted(self.orders.values(), key=lambda order: (order.submitted_at, order.number))
+        self.by_submission = {order.order_id: order for order in listed}
         self.legs: dict[str, list[Order]] = {}
         self.working: dict[str, dict[str, Order]] = {}
         self.timers: dict[str, datetime] = {}
@@ -119,8 +122,16 @@ class VenueState:
         """Take a new order in."""
         self.orders[order.order_id] = order
         self.by_client_id[order.client_order_id] = order
+        self.by_submission[order.order_id] = order
         self._index(order)
         self._dirty[order.order_id] = order
+
+    def resubmit(self, order: Order) -> None:
+        """A queued order, and its group with it, counts as submitted now."""
+        for member in (order, *self.legs.get(order.order_id, ())):
+            member.submitted_at = self.clock
+            self.by_submission[member.order_id] = self.by_submission.pop(member.order_id)
+            self._dirty[member.order_id] = member
 
     def working_orders(self) -> list[Order]:
         """All orders that are not terminal, in the order in which they came."""
@@ -299,14 +310,13 @@ class VenueState:
             tuple(self.closes[self._saved_closes :]),
             tuple(self.events),
             self._marks_are_new,
-            tuple(
-                (name, count)
-                for name, count in self.fault_marks.items()
-                if self._marks_are_new or name in self._marked
-            )
-            if self._marked or self._marks_are_new
-            else (),
+            self._changed_marks(),
         )
+
+    def _changed_marks(self) -> tuple[tuple[str, int], ...]:
+        if self._marks_are_new:
+            return tuple(self.fault_marks.items())
+        return tuple((name, self.fault_marks[name]) for name in sorted(self._marked))
 
     def mark_saved(self) -> None:
         """Everything up to here is written; the log in memory starts anew."""
