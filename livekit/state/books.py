@@ -9,23 +9,81 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, literal, select
+from sqlalchemy import bindparam, case, func, or_, select, update
 
 from livekit.errors import DuplicateIntent, RecordRefused
 from livekit.model import TERMINAL_STATUSES, Candidate, Fill, Order, Position
 from livekit.state.gateway import Gateway
+from livekit.state.prepared import Prepared, Wanted, given, matches, named, wanting
 from livekit.state.tables import fills, orders, positions
 
 __all__ = ["Books", "candidate_columns", "candidate_of"]
 
 _CANDIDATE = ("score", "grade", "grade_source", "report_date", "company_name", "gap_size", "price")
-_POSITION = tuple(f.name for f in fields(Position) if f.name not in ("candidate", "position_id"))
-_ORDER = tuple(field.name for field in fields(Order) if field.name != "order_id")
+_POSITION = tuple(field.name for field in fields(Position) if field.name != "candidate")
+_CHANGEABLE = {*_POSITION, "candidate"} - {"position_id"}
+_ORDER = tuple(field.name for field in fields(Order))
+_FILL = tuple({"at": "filled_at"}.get(field.name, field.name) for field in fields(Fill))
 _DONE = TERMINAL_STATUSES | {"refused", "denied"}
 _LEFT_US = ("confirmed", "refused", "unknown")
 _COUNTED = ("intended", "confirmed", "unknown")
+
+_Changed = tuple[str, ...]
+
+
+@cache
+def _orders(wanted: Wanted, *, working_only: bool) -> Prepared:
+    """Orders in the shape of `Order`."""
+    query = select(*(orders.c[name] for name in _ORDER)).where(*matches(orders, wanted))
+    if working_only:
+        query = query.where(*(orders.c.status != status for status in sorted(_DONE)))
+    return Prepared(query.order_by(orders.c.order_id), shape=lambda row: Order(*row))
+
+
+@cache
+def _positions(wanted: Wanted) -> Prepared:
+    """Positions in the shape of `Position`, followed by the candidate's columns."""
+    columns = [positions.c[name] for name in (*_POSITION, *_CANDIDATE)]
+    query = select(*columns).where(*matches(positions, wanted))
+    return Prepared(query.order_by(positions.c.position_id), shape=_position)
+
+
+@cache
+def _fills(wanted: Wanted, *, since: bool) -> Prepared:
+    """Fills in the shape of `Fill`."""
+    query = select(*(fills.c[name] for name in _FILL)).where(*matches(fills, wanted))
+    if since:
+        query = query.where(fills.c.filled_at >= bindparam("since"))
+    by_time = query.order_by(fills.c.filled_at, fills.c.fill_id)
+    return Prepared(by_time, shape=lambda row: Fill(*row))
+
+
+@cache
+def _counted(wanted: Wanted) -> Prepared:
+    exists = or_(*(orders.c.outcome == outcome for outcome in _COUNTED))
+    return Prepared(
+        select(func.count()).select_from(orders).where(exists, *matches(orders, wanted))
+    )
+
+
+@cache
+def _new_state(columns: _Changed, *, left_us: bool, filled: bool) -> Prepared:
+    """What the venue made of an order: a filled quantity only grows, ``sent_at`` is set once."""
+    change = update(orders).where(orders.c.client_order_id == bindparam("of"))
+    if left_us:
+        change = change.values(sent_at=func.coalesce(orders.c.sent_at, bindparam("now", type_=_AT)))
+    if filled:
+        shown = bindparam("shown", type_=orders.c.filled_qty.type)
+        higher = orders.c.filled_qty < shown
+        change = change.values(filled_qty=case((higher, shown), else_=orders.c.filled_qty))
+    return Prepared(change, columns)
+
+
+_AT = orders.c.sent_at.type
+_LAST_FILL = Prepared(select(fills.c.filled_at).order_by(fills.c.filled_at.desc()).limit(1))
 
 
 def candidate_columns(candidate: Candidate) -> dict[str, Any]:
@@ -33,7 +91,7 @@ def candidate_columns(candidate: Candidate) -> dict[str, Any]:
     return {name: getattr(candidate, name) for name in _CANDIDATE}
 
 
-def candidate_of(row: Row[Any]) -> Candidate:
+def candidate_of(row: Any) -> Candidate:
     """The candidate in a row that holds `candidate_columns`."""
     values = row._asdict()
     return Candidate(ticker=values["ticker"], **{name: values[name] for name in _CANDIDATE})
@@ -46,12 +104,12 @@ class Books(Gateway):
 
     def add_position(self, p: Position) -> int:
         """Store a position and return its id; one open position per ticker."""
-        values = {name: getattr(p, name) for name in _POSITION}
+        values = {name: getattr(p, name) for name in _POSITION if name != "position_id"}
         return self._insert(positions, values | candidate_columns(p.candidate))
 
     def get_position(self, position_id: int) -> Position | None:
         """The position with that id."""
-        found = self._positions(positions.c.position_id == position_id)
+        found = self._positions({"position_id": position_id})
         return found[0] if found else None
 
     def get_open_positions(self) -> list[Position]:
@@ -60,21 +118,20 @@ class Books(Gateway):
 
     def get_positions(self, status: str | None = None) -> list[Position]:
         """Positions in the order in which they were stored."""
-        return self._positions(*([] if status is None else [positions.c.status == status]))
+        return self._positions(given(status=status))
 
-    def _positions(self, *where: ColumnElement[bool]) -> list[Position]:
-        query = select(positions).where(*where).order_by(positions.c.position_id)
-        return [_position(row) for row in self._rows(query)]
+    def _positions(self, wanted: Mapping[str, Any]) -> list[Position]:
+        return list(self._rows(_positions(wanting(wanted)), named(wanted)))
 
     def update_position(self, position_id: int, **columns: Any) -> None:
         """Change fields of a position; raises `RecordRefused` if it does not exist."""
-        unknown = sorted(set(columns) - set(_POSITION) - {"candidate"})
+        unknown = sorted(columns.keys() - _CHANGEABLE)
         if unknown:
             raise RecordRefused(f"position {position_id}", f"has no column {', '.join(unknown)}")
         if candidate := columns.pop("candidate", None):
             columns |= candidate_columns(candidate)
-        where = positions.c.position_id == position_id
-        self._update_one(positions, where, columns, f"position {position_id}")
+        wanted = {"position_id": position_id}
+        self._update_one(positions, wanted, columns, f"position {position_id}")
 
     def close_position(
         self,
@@ -95,14 +152,15 @@ class Books(Gateway):
             "pnl": pnl,
             "return_pct": return_pct,
         }
-        where = and_(positions.c.position_id == position_id, positions.c.status == "open")
-        self._update_one(positions, where, values, f"open position {position_id}")
+        wanted = {"position_id": position_id, "status": "open"}
+        self._update_one(positions, wanted, values, f"open position {position_id}")
 
     # ----------------------------------------------------------------------------------- orders
 
     def add_order(self, o: Order, *, at: datetime) -> int:
         """Store an intent and return its row's id; raises `DuplicateIntent` if its id is known."""
-        values = {name: getattr(o, name) for name in _ORDER} | {"created_at": at, "updated_at": at}
+        values = {name: getattr(o, name) for name in _ORDER if name != "order_id"}
+        values |= {"created_at": at, "updated_at": at}
         try:
             return self._insert(orders, values)
         except RecordRefused as error:
@@ -112,15 +170,15 @@ class Books(Gateway):
 
     def get_order_by_client_id(self, client_order_id: str) -> Order | None:
         """The order with that client order id."""
-        return self._order(orders.c.client_order_id == client_order_id)
+        return self._order({"client_order_id": client_order_id})
 
     def get_order_by_alpaca_id(self, alpaca_order_id: str) -> Order | None:
         """The order with that id at the venue."""
-        return self._order(orders.c.alpaca_order_id == alpaca_order_id)
+        return self._order({"alpaca_order_id": alpaca_order_id})
 
-    def _order(self, where: ColumnElement[bool]) -> Order | None:
-        row = self._row(select(orders).where(where))
-        return None if row is None else _order(row)
+    def _order(self, wanted: Mapping[str, Any]) -> Order | None:
+        found: Order | None = self._row(_orders(wanting(wanted), working_only=False), named(wanted))
+        return found
 
     def update_order_status(
         self,
@@ -139,29 +197,31 @@ class Books(Gateway):
         that shows the request has left sets ``sent_at``. Raises `RecordRefused` for an unknown id.
         """
         values: dict[str, Any] = {"status": status, "updated_at": at}
-        values |= _given(
+        values |= given(
             outcome=outcome, filled_avg_price=filled_avg_price, alpaca_order_id=alpaca_order_id
         )
-        if outcome in _LEFT_US:
-            values["sent_at"] = func.coalesce(orders.c.sent_at, literal(at, orders.c.sent_at.type))
-        if filled_qty is not None:
-            higher = orders.c.filled_qty < filled_qty
-            values["filled_qty"] = case((higher, filled_qty), else_=orders.c.filled_qty)
-        where = orders.c.client_order_id == client_order_id
-        self._update_one(orders, where, values, f"order {client_order_id}")
+        left_us, filled = outcome in _LEFT_US, filled_qty is not None
+        change = _new_state(tuple(values), left_us=left_us, filled=filled)
+        values |= {"of": client_order_id}
+        values |= {"now": at} if left_us else {}
+        values |= {"shown": filled_qty} if filled else {}
+        if self._execute(change, values) != 1:
+            raise RecordRefused(f"order {client_order_id}", "there is no such row")
 
     def link_order(self, client_order_id: str, position_id: int) -> None:
         """Say which position an order belongs to; raises `RecordRefused` for an unknown order."""
-        where = orders.c.client_order_id == client_order_id
-        self._update_one(orders, where, {"position_id": position_id}, f"order {client_order_id}")
+        self._change_order(client_order_id, {"position_id": position_id})
 
     def adjust_order(
         self, client_order_id: str, *, quantity: int, stop_price: Decimal | None, at: datetime
     ) -> None:
         """Take over what a split made of a resting order; raises `RecordRefused` if unknown."""
-        where = orders.c.client_order_id == client_order_id
         values = {"quantity": quantity, "stop_price": stop_price, "updated_at": at}
-        self._update_one(orders, where, values, f"order {client_order_id}")
+        self._change_order(client_order_id, values)
+
+    def _change_order(self, client_order_id: str, values: Mapping[str, Any]) -> None:
+        wanted = {"client_order_id": client_order_id}
+        self._update_one(orders, wanted, values, f"order {client_order_id}")
 
     def get_orders(
         self,
@@ -173,19 +233,14 @@ class Books(Gateway):
         working_only: bool = False,
     ) -> list[Order]:
         """Orders as they were intended; ``working_only`` leaves out those that are final."""
-        wanted = _given(
-            trade_date=trade_date, ticker=ticker, intent=intent, position_id=position_id
-        )
-        query = _matching(select(orders), orders.c, wanted).order_by(orders.c.order_id)
-        if working_only:
-            query = query.where(orders.c.status.not_in(sorted(_DONE)))
-        return [_order(row) for row in self._rows(query)]
+        wanted = given(trade_date=trade_date, ticker=ticker, intent=intent, position_id=position_id)
+        query = _orders(wanting(wanted), working_only=working_only)
+        return list(self._rows(query, named(wanted)))
 
     def get_daily_order_count(self, trade_date: date, intent: str | None = None) -> int:
         """Orders of a trade date that exist at the venue or may; refused and denied ones do not."""
-        query = select(func.count()).select_from(orders).where(orders.c.outcome.in_(_COUNTED))
-        wanted = _given(trade_date=trade_date, intent=intent)
-        return int(self._scalar(_matching(query, orders.c, wanted)))
+        wanted = given(trade_date=trade_date, intent=intent)
+        return int(self._scalar(_counted(wanting(wanted)), named(wanted)))
 
     # ------------------------------------------------------------------------------------ fills
 
@@ -201,18 +256,17 @@ class Books(Gateway):
             "filled_at": f.at,
             "position_id": f.position_id,
         }
-        known = select(fills.c.fill_id).where(fills.c.activity_id == f.activity_id)
         with self.transaction():
-            if self._row(known) is not None:
+            if self._find(fills, {"activity_id": f.activity_id}):
                 return False
             self._insert(fills, values)
             return True
 
     def assign_fill(self, activity_id: str, position_id: int) -> None:
         """Say which position a stored fill belongs to, where that was not known at first."""
-        where = and_(fills.c.activity_id == activity_id, fills.c.position_id.is_(None))
+        wanted = {"activity_id": activity_id, "position_id": None}
         what = f"unassigned fill {activity_id}"
-        self._update_one(fills, where, {"position_id": position_id}, what)
+        self._update_one(fills, wanted, {"position_id": position_id}, what)
 
     def get_fills(
         self,
@@ -222,51 +276,17 @@ class Books(Gateway):
         since: datetime | None = None,
     ) -> list[Fill]:
         """Fills by time; ``since`` is included."""
-        wanted = _given(position_id=position_id, client_order_id=client_order_id)
-        query = _matching(select(fills), fills.c, wanted)
-        if since is not None:
-            query = query.where(fills.c.filled_at >= since)
-        return [
-            _fill(row) for row in self._rows(query.order_by(fills.c.filled_at, fills.c.fill_id))
-        ]
+        wanted = given(position_id=position_id, client_order_id=client_order_id)
+        query = _fills(wanting(wanted), since=since is not None)
+        return list(self._rows(query, named(wanted) | given(since=since)))
 
     def last_fill_at(self) -> datetime | None:
         """The instant of the latest fill."""
-        query = select(fills.c.filled_at).order_by(fills.c.filled_at.desc()).limit(1)
-        found: datetime | None = self._scalar(query)
+        found: datetime | None = self._scalar(_LAST_FILL)
         return found
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _matching(query: Select[Any], columns: Any, wanted: Mapping[str, Any]) -> Select[Any]:
-    return query.where(*(columns[name] == value for name, value in wanted.items()))
-
-
-def _position(row: Row[Any]) -> Position:
-    values = row._asdict()
-    return Position(
-        candidate=candidate_of(row),
-        position_id=values["position_id"],
-        **{name: values[name] for name in _POSITION},
-    )
-
-
-def _order(row: Row[Any]) -> Order:
-    values = row._asdict()
-    return Order(order_id=values["order_id"], **{name: values[name] for name in _ORDER})
-
-
-def _fill(row: Row[Any]) -> Fill:
-    return Fill(
-        activity_id=row.activity_id,
-        client_order_id=row.client_order_id,
-        ticker=row.ticker,
-        side=row.side,
-        quantity=row.quantity,
-        price=row.price,
-        at=row.filled_at,
-        position_id=row.position_id,
-    )
+def _position(row: Any) -> Position:
+    own = dict(zip(_POSITION, row, strict=False))
+    candidate = dict(zip(_CANDIDATE, row[len(_POSITION) :], strict=True))
+    return Position(candidate=Candidate(ticker=own["ticker"], **candidate), **own)

@@ -9,26 +9,29 @@ neither acts on what the other is about to change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Executable,
-    Row,
-    Table,
-    bindparam,
-    insert,
-    update,
-)
+from sqlalchemy import Connection, Engine, Table
 
 from livekit.errors import RecordRefused
+from livekit.state.driving import Driver, driver_of
+from livekit.state.prepared import (
+    ROW_KEY,
+    Prepared,
+    inserting,
+    named,
+    selecting,
+    updating,
+    updating_by_key,
+    wanting,
+)
 from livekit.state.translation import translated
 
 __all__ = ["Gateway"]
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Gateway:
@@ -47,9 +50,9 @@ class Gateway:
         self._engine = engine
         self._lock = RLock()
         self._writing = False
-        self._is_sqlite = engine.dialect.name == "sqlite"
         with translated(name):
             self._connection: Connection = engine.connect()
+            self._driver: Driver = driver_of(self._connection)
 
     def close(self) -> None:
         """Give the connection back; every later call raises `StateUnusable`."""
@@ -62,7 +65,7 @@ class Gateway:
         """Group writes: all of them are committed, or none. Nested, it is a savepoint."""
         with self._lock, translated(self.name):
             if self._writing:
-                with self._connection.begin_nested():
+                with self._driver.savepoint():
                     yield
                 return
             with self._outermost():
@@ -74,9 +77,7 @@ class Gateway:
     def _outermost(self) -> Iterator[None]:
         self._writing = True
         try:
-            with self._connection.begin():
-                if self._is_sqlite:
-                    self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with self._driver.transaction():
                 yield
                 if self.before_commit:
                     self.before_commit()
@@ -84,82 +85,78 @@ class Gateway:
             self._writing = False
 
     def _statement(self) -> AbstractContextManager[None]:
-        """What a single write runs in: a transaction of its own, unless there is one already.
-
-        SQLite undoes a refused statement by itself; elsewhere it would spoil the transaction.
-        """
-        return nullcontext() if self._writing and self._is_sqlite else self.transaction()
+        """What a single write runs in: a transaction of its own, unless there is one already."""
+        return self._driver.statement() if self._writing else self.transaction()
 
     def soundness(self) -> str:
         """The database's own verdict on its pages: ``ok``, or what is damaged."""
-        if not self._is_sqlite:
-            return "ok"
         with self._lock, translated(self.name):
-            return str(self._connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            return self._driver.soundness()
 
     # ---------------------------------------------------------------------------------- reading
 
-    def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    def _rows(self, query: Prepared, values: Mapping[str, Any] = NOTHING) -> Sequence[Any]:
+        """Rows of a prepared query; their fields are named like the columns."""
         with self._lock, translated(self.name):
-            try:
-                return self._connection.execute(statement).all()
-            finally:
-                if not self._writing:
-                    self._connection.rollback()
+            return self._driver.read(query, values, writing=self._writing)
 
-    def _row(self, statement: Executable) -> Row[Any] | None:
-        rows = self._rows(statement)
+    def _row(self, query: Prepared, values: Mapping[str, Any] = NOTHING) -> Any:
+        rows = self._rows(query, values)
         return rows[0] if rows else None
 
-    def _scalar(self, statement: Executable) -> Any:
-        row = self._row(statement)
+    def _scalar(self, query: Prepared, values: Mapping[str, Any] = NOTHING) -> Any:
+        row = self._row(query, values)
         return None if row is None else row[0]
+
+    def _find(
+        self,
+        table: Table,
+        wanted: Mapping[str, Any],
+        *by: str,
+        shape: Callable[[Any], Any] | None = None,
+    ) -> Sequence[Any]:
+        """Rows that hold the wanted values (None is NULL), ordered by columns, in a shape."""
+        return self._rows(selecting(table, wanting(wanted), by, shape), named(wanted))
 
     # ---------------------------------------------------------------------------------- writing
 
     def _insert(self, table: Table, values: Mapping[str, Any]) -> int:
         """Insert one row and return its integer key, or 0 if it has none."""
         with self._lock, translated(self.name), self._statement():
-            result = self._connection.execute(insert(table), dict(values))
-            identity = result.inserted_primary_key
-        first = identity[0] if identity else None
-        return first if isinstance(first, int) else 0
+            return self._driver.insert(inserting(table, tuple(values)), values)
 
     def _insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows that have the same columns."""
         if rows:
             with self._lock, translated(self.name), self._statement():
-                self._connection.execute(insert(table), [dict(row) for row in rows])
+                self._driver.change_many(inserting(table, tuple(rows[0])), rows)
 
     def _update_many(self, table: Table, rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Update rows by their integer key; all rows give the same columns."""
         if rows:
-            [identity] = table.primary_key.columns
-            by_key = update(table).where(identity == bindparam("row_key"))
-            changes = [{"row_key": row_key, **values} for row_key, values in rows.items()]
+            changes = [{ROW_KEY: row_key, **values} for row_key, values in rows.items()]
+            columns = tuple(name for name in changes[0] if name != ROW_KEY)
             with self._lock, translated(self.name), self._statement():
-                self._connection.execute(by_key, changes)
+                self._driver.change_many(updating_by_key(table, columns), changes)
 
-    def _update(self, table: Table, where: ColumnElement[bool], values: Mapping[str, Any]) -> int:
-        """Update and return how many rows were meant."""
-        change = update(table).where(where).values(dict(values))
+    def _execute(self, statement: Prepared, values: Mapping[str, Any]) -> int:
+        """Run a prepared change and return how many rows it met."""
         with self._lock, translated(self.name), self._statement():
-            return self._connection.execute(change).rowcount
+            return self._driver.change(statement, values)
+
+    def _update(self, table: Table, wanted: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """Update the rows that hold the wanted values (None is NULL); returns how many."""
+        statement = updating(table, wanting(wanted), tuple(values))
+        return self._execute(statement, {**named(wanted), **values})
 
     def _update_one(
-        self, table: Table, where: ColumnElement[bool], values: Mapping[str, Any], what: str
+        self, table: Table, wanted: Mapping[str, Any], values: Mapping[str, Any], what: str
     ) -> None:
-        """Update the row that ``where`` names, or raise `RecordRefused` about ``what``."""
-        if self._update(table, where, values) != 1:
+        """Update the one row that is wanted, or raise `RecordRefused` about ``what``."""
+        if self._update(table, wanted, values) != 1:
             raise RecordRefused(what, "there is no such row")
 
-    def _upsert(
-        self,
-        table: Table,
-        where: ColumnElement[bool],
-        identity: Mapping[str, Any],
-        values: Mapping[str, Any],
-    ) -> None:
+    def _upsert(self, table: Table, identity: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         with self.transaction():
-            if not self._update(table, where, values):
+            if not self._update(table, identity, values):
                 self._insert(table, {**identity, **values})

@@ -8,10 +8,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, select
+from sqlalchemy import select
 
 from livekit.model import Break
 from livekit.state.gateway import Gateway
+from livekit.state.prepared import Prepared, given
 from livekit.state.records import EquityPoint, Evaluation, Registration, Snapshot
 from livekit.state.tables import breaks, equity, registrations, snapshots, weekly_evaluations
 
@@ -25,16 +26,8 @@ class Journal(Gateway):
 
     def add_evaluation(self, book: str, position_key: str, evaluation: Evaluation) -> bool:
         """Store a position's evaluation for one week, once; False when it is there already."""
-        columns = weekly_evaluations.c
-        same = and_(
-            columns.book == book,
-            columns.position_key == position_key,
-            columns.week_end == evaluation.week_end,
-        )
-        values = {
-            "book": book,
-            "position_key": position_key,
-            "week_end": evaluation.week_end,
+        same = {"book": book, "position_key": position_key, "week_end": evaluation.week_end}
+        values = same | {
             "evaluated_on": evaluation.evaluated_on,
             "close": evaluation.close,
             "indicator": evaluation.indicator,
@@ -43,19 +36,16 @@ class Journal(Gateway):
             "broken": bool(evaluation.broken),
         }
         with self.transaction():
-            if self._row(select(columns.evaluation_id).where(same)) is not None:
+            if self._find(weekly_evaluations, same):
                 return False
             self._insert(weekly_evaluations, values)
             return True
 
     def get_evaluations(self, book: str, position_key: str | None = None) -> list[Evaluation]:
         """Evaluations of a book, or of one of its positions, by week."""
-        columns = weekly_evaluations.c
-        query = select(weekly_evaluations).where(columns.book == book)
-        if position_key is not None:
-            query = query.where(columns.position_key == position_key)
-        ordered = query.order_by(columns.week_end, columns.evaluation_id)
-        return [_evaluation(row) for row in self._rows(ordered)]
+        wanted = given(book=book, position_key=position_key)
+        by = ("week_end", "evaluation_id")
+        return list(self._find(weekly_evaluations, wanted, *by, shape=_evaluation))
 
     # ----------------------------------------------------------------------------------- equity
 
@@ -78,62 +68,49 @@ class Journal(Gateway):
             "unrealised": _decimal(unrealised),
             "positions": positions,
         }
-        where = and_(_equity.c.book == book, _equity.c.session == session)
-        self._upsert(_equity, where, {"book": book, "session": session}, values)
+        self._upsert(_equity, {"book": book, "session": session}, values)
 
     def get_equity(self, book: str) -> list[EquityPoint]:
         """A book's values by session."""
-        query = select(_equity).where(_equity.c.book == book).order_by(_equity.c.session)
-        return [EquityPoint(**row._asdict()) for row in self._rows(query)]
+        rows = self._find(_equity, {"book": book}, "session")
+        return [EquityPoint(**row._asdict()) for row in rows]
 
     # ---------------------------------------------------------------------------- break ledger
 
     def add_break(self, b: Break, *, session: date, at: datetime) -> int:
         """Open a break; one that is open for the same kind, ticker and subject stays as it is."""
-        columns = breaks.c
-        open_one = and_(
-            columns.kind == b.kind,
-            columns.ticker.is_not_distinct_from(b.ticker),
-            columns.subject == b.subject,
-            columns.status == "open",
-        )
-        values = {
+        open_one = {"kind": b.kind, "ticker": b.ticker, "subject": b.subject, "status": "open"}
+        values = open_one | {
             "session": session,
-            "kind": b.kind,
-            "ticker": b.ticker,
-            "subject": b.subject,
             "facts": b.facts,
             "proposal": b.proposal,
             "detail": _detail_text(b.detail),
-            "status": "open",
             "opened_at": at,
         }
         with self.transaction():
-            known = self._scalar(select(columns.break_id).where(open_one))
-            return int(known) if known is not None else self._insert(breaks, values)
+            known = self._find(breaks, open_one)
+            return int(known[0].break_id) if known else self._insert(breaks, values)
 
     def open_breaks(self) -> list[Break]:
         """Breaks that nobody has settled, oldest first."""
-        return self._breaks(breaks.c.status == "open")
+        return self._breaks({"status": "open"})
 
     def get_breaks(self, *kinds: str) -> list[Break]:
         """Every break ever noted, or those of some kinds, oldest first."""
-        return self._breaks(*([breaks.c.kind.in_(kinds)] if kinds else []))
+        return [one for one in self._breaks({}) if not kinds or one.kind in kinds]
 
     def get_break(self, break_id: int) -> Break | None:
         """The break with that id."""
-        found = self._breaks(breaks.c.break_id == break_id)
+        found = self._breaks({"break_id": break_id})
         return found[0] if found else None
 
-    def _breaks(self, *where: ColumnElement[bool]) -> list[Break]:
-        query = select(breaks).where(*where).order_by(breaks.c.break_id)
-        return [_break(row) for row in self._rows(query)]
+    def _breaks(self, wanted: Mapping[str, Any]) -> list[Break]:
+        return [_break(row) for row in self._find(breaks, wanted, "break_id")]
 
     def restate_break(self, break_id: int, b: Break) -> None:
         """Bring facts, proposal and detail of an open break up to date; its age stays."""
-        where = and_(breaks.c.break_id == break_id, breaks.c.status == "open")
         values = {"facts": b.facts, "proposal": b.proposal, "detail": _detail_text(b.detail)}
-        self._update_one(breaks, where, values, f"open break {break_id}")
+        self._change_open(break_id, values)
 
     def resolve_break(
         self,
@@ -146,7 +123,6 @@ class Journal(Gateway):
 
         ``detail`` says for a program what the resolution changed.
         """
-        where = and_(breaks.c.break_id == break_id, breaks.c.status == "open")
         values: dict[str, Any] = {
             "status": "resolved",
             "resolution": resolution,
@@ -154,25 +130,26 @@ class Journal(Gateway):
         }
         if detail is not None:
             values["detail"] = _detail_text(detail)
-        self._update_one(breaks, where, values, f"open break {break_id}")
+        self._change_open(break_id, values)
+
+    def _change_open(self, break_id: int, values: Mapping[str, Any]) -> None:
+        wanted = {"break_id": break_id, "status": "open"}
+        self._update_one(breaks, wanted, values, f"open break {break_id}")
 
     # ----------------------------------------------------------------------------------- inputs
 
     def add_snapshot(self, session: date, kind: str, sha256: str, path: str) -> None:
         """Note where an input of a session is kept; noting it again changes nothing."""
-        columns = snapshots.c
-        same = and_(columns.session == session, columns.kind == kind, columns.sha256 == sha256)
-        values = {"session": session, "kind": kind, "sha256": sha256, "path": path}
+        same = {"session": session, "kind": kind, "sha256": sha256}
         with self.transaction():
-            if self._row(select(columns.snapshot_id).where(same)) is None:
-                self._insert(snapshots, values)
+            if not self._find(snapshots, same):
+                self._insert(snapshots, {**same, "path": path})
 
     def get_snapshots(self, session: date) -> list[Snapshot]:
         """The kept inputs of a session in the order in which they were noted."""
-        query = select(snapshots).where(snapshots.c.session == session)
         return [
             Snapshot(row.session, row.kind, row.sha256, row.path)
-            for row in self._rows(query.order_by(snapshots.c.snapshot_id))
+            for row in self._find(snapshots, {"session": session}, "snapshot_id")
         ]
 
     def register(self, body_json: str, sha256: str, at: datetime) -> int:
@@ -182,13 +159,15 @@ class Journal(Gateway):
 
     def registration(self) -> Registration | None:
         """The latest registration."""
-        newest = select(registrations).order_by(registrations.c.registration_id.desc()).limit(1)
-        row = self._row(newest)
+        row = self._row(_NEWEST_REGISTRATION)
         if row is None:
             return None
         return Registration(row.registration_id, row.sha256, row.body, row.registered_at)
 
 
+_NEWEST_REGISTRATION = Prepared(
+    select(registrations).order_by(registrations.c.registration_id.desc()).limit(1)
+)
 _equity = equity  # `save_equity` has a parameter of that name
 
 
@@ -197,7 +176,7 @@ def _decimal(value: Decimal | float | None) -> Decimal | None:
     return value if value is None or isinstance(value, Decimal) else Decimal(repr(value))
 
 
-def _evaluation(row: Row[Any]) -> Evaluation:
+def _evaluation(row: Any) -> Evaluation:
     return Evaluation(
         week_end=row.week_end,
         evaluated_on=row.evaluated_on,
@@ -215,7 +194,7 @@ def _detail_text(detail: Mapping[str, str]) -> str:
     return json.dumps(dict(detail), sort_keys=True)
 
 
-def _break(row: Row[Any]) -> Break:
+def _break(row: Any) -> Break:
     return Break(
         kind=row.kind,
         ticker=row.ticker,

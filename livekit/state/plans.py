@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, literal, select
+from sqlalchemy import ColumnElement, bindparam, select
 
 from livekit.errors import PlanRefused, RecordRefused
 from livekit.model import Candidate, Plan
 from livekit.state.books import candidate_columns, candidate_of
 from livekit.state.gateway import Gateway
+from livekit.state.prepared import Prepared, fixed
 from livekit.state.records import Approval, Decision, StoredPlan
-from livekit.state.schema import Flag
 from livekit.state.tables import approvals, candidate_sessions, candidates, plans
 
 __all__ = ["Plans"]
 
 _BOUND = ("frozen", "done")  # an intent of it was sent: nothing may replace it
+
+
+def _newest(*where: ColumnElement[bool]) -> Prepared:
+    query = select(plans).where(*where).order_by(plans.c.plan_id.desc()).limit(1)
+    return Prepared(query, shape=_plan)
+
+
+def _plan(row: Any) -> StoredPlan:
+    return StoredPlan(**row._asdict())
+
+
+_NOT_SUPERSEDED = plans.c.status != fixed("superseded")
+_OF_SHA = plans.c.sha256 == bindparam("sha256")
+_CURRENT = _newest(
+    plans.c.strategy == bindparam("strategy"),
+    plans.c.session == bindparam("session"),
+    _NOT_SUPERSEDED,
+)
+_CURRENT_BY_SHA = _newest(_OF_SHA, _NOT_SUPERSEDED)
+_NEWEST_BY_SHA = _newest(_OF_SHA)
 
 
 class Plans(Gateway):
@@ -49,11 +69,10 @@ class Plans(Gateway):
 
     def get_candidates(self, session: date) -> tuple[Candidate, ...] | None:
         """The stored candidates in rank order; None when never stored, () when there were none."""
-        marker = candidate_sessions.c.session == session
-        if self._row(select(candidate_sessions.c.session).where(marker)) is None:
+        of_session = {"session": session}
+        if not self._find(candidate_sessions, of_session):
             return None
-        query = select(candidates).where(candidates.c.session == session)
-        return tuple(candidate_of(row) for row in self._rows(query.order_by(candidates.c.rank)))
+        return tuple(self._find(candidates, of_session, "rank", shape=candidate_of))
 
     # ------------------------------------------------------------------------------------ plans
 
@@ -87,35 +106,28 @@ class Plans(Gateway):
             "created_at": at,
         }
         plan_id = self._insert(plans, values)
-        return _plan(self._rows(select(plans).where(plans.c.plan_id == plan_id))[0])
+        return _plan(self._find(plans, {"plan_id": plan_id})[0])
 
     def _supersede(self, plan: StoredPlan) -> None:
         self.set_plan_status(plan.plan_id, "superseded")
-        self._update(approvals, approvals.c.plan_id == plan.plan_id, {"void": True})
+        self._update(approvals, {"plan_id": plan.plan_id}, {"void": True})
 
     def get_plan(self, strategy: str, session: date) -> StoredPlan | None:
         """The current plan of a strategy for a session."""
-        return self._plan(
-            and_(
-                plans.c.strategy == strategy,
-                plans.c.session == session,
-                plans.c.status != "superseded",
-            )
-        )
+        return self._plan(_CURRENT, {"strategy": strategy, "session": session})
 
     def get_plan_by_sha(self, sha256: str) -> StoredPlan | None:
         """The plan with that hash: the current one, else the newest superseded one."""
-        current = and_(plans.c.sha256 == sha256, plans.c.status != "superseded")
-        return self._plan(current) or self._plan(plans.c.sha256 == sha256)
+        wanted = {"sha256": sha256}
+        return self._plan(_CURRENT_BY_SHA, wanted) or self._plan(_NEWEST_BY_SHA, wanted)
 
-    def _plan(self, where: ColumnElement[bool]) -> StoredPlan | None:
-        row = self._row(select(plans).where(where).order_by(plans.c.plan_id.desc()).limit(1))
-        return None if row is None else _plan(row)
+    def _plan(self, query: Prepared, wanted: Mapping[str, Any]) -> StoredPlan | None:
+        found: StoredPlan | None = self._row(query, wanted)
+        return found
 
     def set_plan_status(self, plan_id: int, status: str) -> None:
         """Change a plan's status: open, frozen, done, superseded, blocked or expired."""
-        where = plans.c.plan_id == plan_id
-        self._update_one(plans, where, {"status": status}, f"plan {plan_id}")
+        self._update_one(plans, {"plan_id": plan_id}, {"status": status}, f"plan {plan_id}")
 
     # -------------------------------------------------------------------------------- approvals
 
@@ -158,20 +170,13 @@ class Plans(Gateway):
 
     def get_approvals(self, plan_sha256: str) -> list[Approval]:
         """The newest decision on each item that is not void, by item."""
-        valid = and_(
-            approvals.c.plan_sha256 == plan_sha256,
-            approvals.c.void == literal(value=False, type_=Flag),
-        )
-        query = select(approvals).where(valid).order_by(approvals.c.approval_id)
-        newest = {row.item: _approval(row) for row in self._rows(query)}
+        valid = {"plan_sha256": plan_sha256, "void": False}
+        found = self._find(approvals, valid, "approval_id", shape=_approval)
+        newest = {one.item: one for one in found}
         return [newest[item] for item in sorted(newest)]
 
 
-def _plan(row: Row[Any]) -> StoredPlan:
-    return StoredPlan(**row._asdict())
-
-
-def _approval(row: Row[Any]) -> Approval:
+def _approval(row: Any) -> Approval:
     return Approval(
         approval_id=row.approval_id,
         plan_sha256=row.plan_sha256,

@@ -167,7 +167,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt at one phase of a session."""
+    """One attempt at one phase of a session; ``part`` is the part that an executor carries out."""
 
     run_id: int
     session: date
@@ -185,6 +185,7 @@ class Run:
     html_sha256: str | None
     archive_path: str | None
     record_json: str | None
+    part: str | None = None
 
 
 def candidate_to_json(candidate: Candidate) -> str:

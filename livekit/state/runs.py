@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import bindparam, func, select
 
 from livekit.state.gateway import Gateway
+from livekit.state.prepared import Prepared, given
 from livekit.state.records import Alert, Run
 from livekit.state.tables import alerts, run_log
 
 __all__ = ["Runs"]
 
 _EXCHANGE_ZONE = ZoneInfo("America/New_York")  # not from livekit.sessions: that loads a calendar
+
+_ATTEMPTS = Prepared(
+    select(func.max(run_log.c.attempt)).where(
+        run_log.c.session == bindparam("session"), run_log.c.phase == bindparam("phase")
+    )
+)
 
 
 class Runs(Gateway):
@@ -23,23 +31,29 @@ class Runs(Gateway):
     # ------------------------------------------------------------------------------------- runs
 
     def start_run(
-        self, *, session: date, phase: str, at: datetime, venue: str, git: str, config_sha256: str
+        self,
+        *,
+        session: date,
+        phase: str,
+        at: datetime,
+        venue: str,
+        git: str,
+        config_sha256: str,
+        part: str | None = None,
     ) -> int:
         """Log the start of a phase and return the run's id; attempts count from 1."""
-        attempts = select(func.max(run_log.c.attempt)).where(
-            run_log.c.session == session, run_log.c.phase == phase
-        )
         with self.transaction():
             values = {
                 "session": session,
                 "phase": phase,
-                "attempt": (self._scalar(attempts) or 0) + 1,
+                "attempt": (self._scalar(_ATTEMPTS, {"session": session, "phase": phase}) or 0) + 1,
                 "started_at": at,
                 "venue": venue,
                 "git": git,
                 "config_sha256": config_sha256,
                 "status": "running",
                 "message": "",
+                "part": part,
             }
             return self._insert(run_log, values)
 
@@ -70,22 +84,16 @@ class Runs(Gateway):
             "record_json": record_json,
         }
         values |= {name: value for name, value in kept.items() if value is not None}
-        self._update_one(run_log, run_log.c.run_id == run_id, values, f"run {run_id}")
+        self._update_one(run_log, {"run_id": run_id}, values, f"run {run_id}")
 
     def forget_archived(self, run_id: int) -> None:
         """The run's files were removed from the archive: it keeps their hashes, not their path."""
-        self._update_one(
-            run_log, run_log.c.run_id == run_id, {"archive_path": None}, f"run {run_id}"
-        )
+        self._update_one(run_log, {"run_id": run_id}, {"archive_path": None}, f"run {run_id}")
 
     def get_runs(self, session: date | None = None, phase: str | None = None) -> list[Run]:
         """Logged runs in the order in which they started."""
-        query = select(run_log).order_by(run_log.c.run_id)
-        if session is not None:
-            query = query.where(run_log.c.session == session)
-        if phase is not None:
-            query = query.where(run_log.c.phase == phase)
-        return [Run(**row._asdict()) for row in self._rows(query)]
+        wanted = given(session=session, phase=phase)
+        return list(self._find(run_log, wanted, "run_id", shape=_run))
 
     # ----------------------------------------------------------------------------------- alerts
 
@@ -102,23 +110,26 @@ class Runs(Gateway):
 
     def pending_alerts(self) -> list[Alert]:
         """Messages that are not delivered, oldest first."""
-        return self._alerts(alerts.c.delivered_at.is_(None))
+        return self._alerts({"delivered_at": None})
 
     def mark_alert_delivered(self, alert_id: int, at: datetime) -> None:
         """Take a message out of the outbox; raises `RecordRefused` if it is not in it."""
-        where = and_(alerts.c.alert_id == alert_id, alerts.c.delivered_at.is_(None))
-        self._update_one(alerts, where, {"delivered_at": at}, f"pending alert {alert_id}")
+        wanted = {"alert_id": alert_id, "delivered_at": None}
+        self._update_one(alerts, wanted, {"delivered_at": at}, f"pending alert {alert_id}")
 
     def get_alerts(self, session: date | None = None) -> list[Alert]:
         """Messages, oldest first; of one exchange date if ``session`` is given."""
-        return self._alerts(*([] if session is None else [alerts.c.session == session]))
+        return self._alerts(given(session=session))
 
-    def _alerts(self, *where: ColumnElement[bool]) -> list[Alert]:
-        query = select(alerts).where(*where).order_by(alerts.c.alert_id)
-        return [_alert(row) for row in self._rows(query)]
+    def _alerts(self, wanted: Mapping[str, Any]) -> list[Alert]:
+        return list(self._find(alerts, wanted, "alert_id", shape=_alert))
 
 
-def _alert(row: Row[Any]) -> Alert:
+def _run(row: Any) -> Run:
+    return Run(**row._asdict())
+
+
+def _alert(row: Any) -> Alert:
     return Alert(
         alert_id=row.alert_id,
         session=row.session,

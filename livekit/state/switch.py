@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from livekit.errors import LivekitError, RecordRefused
 from livekit.state.gateway import Gateway
@@ -35,11 +35,8 @@ class Switch(Gateway):
 
     def kill_switch_reason(self) -> str:
         """Who last set the switch and why; or why it counts as on."""
-        columns = system_config.c
         try:
-            row = self._row(
-                select(columns.value, columns.reason, columns.who).where(columns.key == KILL_SWITCH)
-            )
+            row = self._config(KILL_SWITCH)
         except LivekitError as error:
             return f"its state cannot be read ({error})"
         if row is None:
@@ -50,8 +47,8 @@ class Switch(Gateway):
 
     def kill_switch_set_at(self) -> datetime | None:
         """When the switch was last set; None if it never was."""
-        query = select(system_config.c.updated_at).where(system_config.c.key == KILL_SWITCH)
-        found: datetime | None = self._scalar(query)
+        row = self._config(KILL_SWITCH)
+        found: datetime | None = None if row is None else row.updated_at
         return found
 
     def set_kill_switch(self, on: bool, *, reason: str, who: str, at: datetime) -> None:  # noqa: FBT001
@@ -59,17 +56,19 @@ class Switch(Gateway):
         if not reason.strip() or not who.strip():
             raise RecordRefused("kill switch", "wants a reason and who sets it")
         values = {"value": ON if on else OFF, "reason": reason, "who": who, "updated_at": at}
-        where = system_config.c.key == KILL_SWITCH
-        self._upsert(system_config, where, {"key": KILL_SWITCH}, values)
+        self._upsert(system_config, {"key": KILL_SWITCH}, values)
 
     def get_config(self, key: str) -> str | None:
         """The value stored under ``key``, or None."""
-        value = self._scalar(select(system_config.c.value).where(system_config.c.key == key))
-        return None if value is None else str(value)
+        row = self._config(key)
+        return None if row is None else str(row.value)
+
+    def _config(self, key: str) -> Any:
+        found = self._find(system_config, {"key": key})
+        return found[0] if found else None
 
     def set_config(self, key: str, value: str) -> None:
         """Store ``value`` under ``key``; the kill switch has its own method."""
         if key == KILL_SWITCH:
             raise RecordRefused("kill switch", "is set with a reason only")
-        where = system_config.c.key == key
-        self._upsert(system_config, where, {"key": key}, {"value": value})
+        self._upsert(system_config, {"key": key}, {"value": value})

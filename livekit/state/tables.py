@@ -390,6 +390,7 @@ run_log = _table(
     words("html_sha256", null=True),
     words("archive_path", null=True),
     words("record_json", null=True),
+    words("part", null=True),
     UniqueConstraint("session", "phase", "attempt"),
     _check("finished", "(finished_at IS NULL) = (exit_code IS NULL)"),
 )

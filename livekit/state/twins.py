@@ -12,18 +12,24 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import bindparam, func, select
 
 from livekit.errors import RecordRefused
 from livekit.model import ClosedTrade, Holding
 from livekit.state.books import candidate_columns, candidate_of
 from livekit.state.gateway import Gateway
+from livekit.state.prepared import Prepared, given
 from livekit.state.records import ShadowPosition, ShadowSignal
 from livekit.state.tables import equity, shadow_positions, shadow_signals, twin_sessions
 
 __all__ = ["Twins"]
 
 _Lot = tuple[str, date]  # ticker and entry session name a position of a twin book
+_LAST_SETTLED = Prepared(
+    select(func.max(twin_sessions.c.session, type_=twin_sessions.c.session.type)).where(
+        twin_sessions.c.strategy == bindparam("strategy")
+    )
+)
 
 
 class Twins(Gateway):
@@ -39,11 +45,9 @@ class Twins(Gateway):
         self, strategy: str, status: str | None = "open"
     ) -> list[ShadowPosition]:
         """Positions of one twin in the order in which they were stored; status None means all."""
-        where = [shadow_positions.c.strategy == strategy]
-        if status is not None:
-            where.append(shadow_positions.c.status == status)
-        query = select(shadow_positions).where(*where).order_by(shadow_positions.c.position_id)
-        return [_shadow_position(row) for row in self._rows(query)]
+        wanted = given(strategy=strategy, status=status)
+        rows = self._find(shadow_positions, wanted, "position_id")
+        return [_shadow_position(row) for row in rows]
 
     def update_shadow_position(self, strategy: str, holding: Holding) -> None:
         """Store a new state of the open position of the holding's ticker."""
@@ -54,8 +58,9 @@ class Twins(Gateway):
         self._change(strategy, ticker, _exit_columns(trade))
 
     def _change(self, strategy: str, ticker: str, values: Mapping[str, Any]) -> None:
+        wanted = {"strategy": strategy, "ticker": ticker, "status": "open"}
         what = f"open {strategy} position in {ticker}"
-        self._update_one(shadow_positions, _open(strategy, ticker), values, what)
+        self._update_one(shadow_positions, wanted, values, what)
 
     # ------------------------------------------------------------------------------- the books
 
@@ -91,14 +96,11 @@ class Twins(Gateway):
                 "unrealised": Decimal(repr(unrealised_usd)),
                 "positions": len(holdings),
             }
-            identity = {"book": strategy, "session": session}
-            where = and_(equity.c.book == strategy, equity.c.session == session)
-            self._upsert(equity, where, identity, values)
+            self._upsert(equity, {"book": strategy, "session": session}, values)
             return True
 
     def _refuse_unless_settled(self, strategy: str, session: date, last: date) -> bool:
-        where = and_(twin_sessions.c.strategy == strategy, twin_sessions.c.session == session)
-        if self._row(select(twin_sessions.c.session).where(where)) is None:
+        if not self._find(twin_sessions, {"strategy": strategy, "session": session}):
             raise RecordRefused(f"{strategy} of {session}", f"{last} is settled already")
         return False
 
@@ -133,18 +135,12 @@ class Twins(Gateway):
         self._insert_many(shadow_positions, opened)
 
     def _open_lots(self, strategy: str) -> dict[_Lot, int]:
-        columns = shadow_positions.c
-        query = select(columns.ticker, columns.entry_date, columns.position_id).where(
-            columns.strategy == strategy, columns.status == "open"
-        )
-        return {(row.ticker, row.entry_date): row.position_id for row in self._rows(query)}
+        rows = self._find(shadow_positions, {"strategy": strategy, "status": "open"})
+        return {(row.ticker, row.entry_date): row.position_id for row in rows}
 
     def last_settled(self, strategy: str) -> date | None:
         """The latest settled session of a twin."""
-        latest = func.max(twin_sessions.c.session, type_=twin_sessions.c.session.type)
-        found: date | None = self._scalar(
-            select(latest).where(twin_sessions.c.strategy == strategy)
-        )
+        found: date | None = self._scalar(_LAST_SETTLED, {"strategy": strategy})
         return found
 
     # --------------------------------------------------------------------------------- signals
@@ -153,40 +149,24 @@ class Twins(Gateway):
         self, strategy: str, session: date, body: str, sha256: str, at: datetime
     ) -> int:
         """Keep the signal text of a tracked strategy, the same text once; returns its id."""
-        columns = shadow_signals.c
-        same = and_(
-            columns.strategy == strategy, columns.session == session, columns.sha256 == sha256
-        )
-        values = {
-            "strategy": strategy,
-            "session": session,
-            "sha256": sha256,
-            "body": body,
-            "created_at": at,
-        }
+        same = {"strategy": strategy, "session": session, "sha256": sha256}
         with self.transaction():
-            known = self._scalar(select(columns.signal_id).where(same))
-            return int(known) if known is not None else self._insert(shadow_signals, values)
+            known = self._find(shadow_signals, same)
+            if known:
+                return int(known[0].signal_id)
+            return self._insert(shadow_signals, same | {"body": body, "created_at": at})
 
     def get_shadow_signals(self, strategy: str, session: date | None = None) -> list[ShadowSignal]:
         """Kept signals, oldest first."""
-        columns = shadow_signals.c
-        query = select(shadow_signals).where(columns.strategy == strategy)
-        if session is not None:
-            query = query.where(columns.session == session)
+        wanted = given(strategy=strategy, session=session)
         return [
             ShadowSignal(row.strategy, row.session, row.sha256, row.body, row.created_at)
-            for row in self._rows(query.order_by(columns.signal_id))
+            for row in self._find(shadow_signals, wanted, "signal_id")
         ]
 
 
 def _lot(item: Holding | ClosedTrade) -> _Lot:
     return item.ticker, item.entry_session
-
-
-def _open(strategy: str, ticker: str) -> ColumnElement[bool]:
-    columns = shadow_positions.c
-    return and_(columns.strategy == strategy, columns.ticker == ticker, columns.status == "open")
 
 
 def _entry_columns(item: Holding | ClosedTrade) -> dict[str, Any]:
@@ -245,7 +225,7 @@ def _day_trade_columns(trade: ClosedTrade) -> dict[str, Any]:
     }
 
 
-def _shadow_position(row: Row[Any]) -> ShadowPosition:
+def _shadow_position(row: Any) -> ShadowPosition:
     closed = row.status == "closed"
     return ShadowPosition(
         id=row.position_id,
@@ -256,7 +236,7 @@ def _shadow_position(row: Row[Any]) -> ShadowPosition:
     )
 
 
-def _holding(row: Row[Any]) -> Holding:
+def _holding(row: Any) -> Holding:
     return Holding(
         candidate=candidate_of(row),
         entry_session=row.entry_date,
@@ -275,7 +255,7 @@ def _holding(row: Row[Any]) -> Holding:
     )
 
 
-def _trade(row: Row[Any]) -> ClosedTrade:
+def _trade(row: Any) -> ClosedTrade:
     return ClosedTrade(
         candidate=candidate_of(row),
         entry_session=row.entry_date,

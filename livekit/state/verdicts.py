@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
-
 from livekit.state.gateway import Gateway
 from livekit.state.tables import record_links, verdicts
 
@@ -52,7 +50,7 @@ class Verdicts(Gateway):
 
     def get_links(self) -> tuple[RecordLink, ...]:
         """The chain in the order in which it grew."""
-        rows = self._rows(select(record_links).order_by(record_links.c.link_id))
+        rows = self._find(record_links, {}, "link_id")
         return tuple(
             RecordLink(row.session, row.previous, row.sha256, row.body, row.linked_at)
             for row in rows
@@ -75,7 +73,7 @@ class Verdicts(Gateway):
 
     def get_verdicts(self) -> tuple[StoredVerdict, ...]:
         """Every verdict in the order in which they were given."""
-        rows = self._rows(select(verdicts).order_by(verdicts.c.verdict_id))
+        rows = self._find(verdicts, {}, "verdict_id")
         return tuple(
             StoredVerdict(
                 row.session,

@@ -416,6 +416,7 @@ def _create_run_log() -> None:
         of.words("html_sha256", null=True),
         of.words("archive_path", null=True),
         of.words("record_json", null=True),
+        of.words("part", null=True),
         UniqueConstraint("session", "phase", "attempt"),
         _check("finished", "(finished_at IS NULL) = (exit_code IS NULL)"),
     )
