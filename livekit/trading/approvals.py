@@ -17,11 +17,13 @@ from datetime import datetime
 from livekit.config import LiveConfig
 from livekit.errors import DecisionRefused, KillSwitchOn
 from livekit.model import ENTRY, ROTATED_OUT, Plan, PlannedOrder
+from livekit.sessions import open_instant
 from livekit.state import Approval
 from livekit.state.records import Decision
 from livekit.trading.desk import Desk
 
 __all__ = [
+    "AUCTION",
     "ReviewItem",
     "approval_item",
     "approve_by_policy",
@@ -33,8 +35,10 @@ __all__ = [
     "review_items",
     "sent_items",
     "why_closed",
+    "why_too_late",
 ]
 
+AUCTION = "opg"  # entry_tif of buys in the opening auction
 POLICY = "policy:auto"
 LONGEST_REASON = 500  # characters
 DECIDABLE = ("open", "frozen")
@@ -131,8 +135,8 @@ def decide(
 
     Raises:
         DecisionRefused: The plan is another one or has no such item, the quantity or reason does
-            not fit, the cut-off has passed, the order is with the broker, or somebody else has
-            decided since ``seen``.
+            not fit, the cut-off has passed, the order is with the broker, a rotation is approved
+            too late, or somebody else has decided since ``seen``.
         KillSwitchOn: Nothing can be approved while the kill switch is on.
     """
     known = {found.name: found for found in review_items(plan, desk.config)}
@@ -171,6 +175,8 @@ def _require_open(desk: Desk, plan: Plan, item: ReviewItem, decision: Decision) 
     if item.name in sent_items(desk, plan):
         raise DecisionRefused(item.name, "its order is with the broker, or on its way")
     if decision == "approve":
+        if late := why_too_late(desk, plan, item):
+            raise DecisionRefused(item.name, late)
         _require_sendable(desk, plan, item)
 
 
@@ -193,6 +199,28 @@ def why_closed(desk: Desk, plan: Plan) -> str:
         return f"the cut-off {plan.expires_at.isoformat()} has passed"
     if stored.status not in (*DECIDABLE, "blocked"):
         return f"the plan is {stored.status}"
+    return ""
+
+
+def why_too_late(desk: Desk, plan: Plan, item: ReviewItem) -> str:
+    """Why the item cannot be approved any more while others still can; empty if it can.
+
+    The sell of a rotation and the buys of an auction go when the execution begins, before the
+    open; both are looked at then and never again.
+    """
+    is_auction = desk.config.entry_tif == AUCTION
+    is_rotation = any(order.pair is not None for order in item.orders)
+    if is_rotation and is_auction:
+        return "a rotation's sell must fill before its buy goes, so auction orders know none"
+    if not is_rotation and not (is_auction and item.orders[0].intent == ENTRY):
+        return ""
+    goes = "its sell" if is_rotation else "an auction order"
+    opens = open_instant(plan.session)
+    if desk.clock.now() >= opens:
+        return f"it comes too late: {goes} goes before the open at {opens.isoformat()}"
+    stored = desk.db.get_plan(plan.strategy, plan.session)
+    if stored is not None and stored.status == "frozen":
+        return f"it comes too late: {goes} goes when the execution begins, and that has begun"
     return ""
 
 

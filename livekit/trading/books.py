@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -26,15 +27,21 @@ __all__ = [
     "BASELINE_CASH",
     "BASELINE_ORDERS",
     "BASELINE_POSITIONS",
+    "RECONCILED_AT",
+    "book_fill",
+    "book_fills",
     "book_new_fills",
     "due_stop",
+    "fills_due_from",
     "position_row",
+    "reconcile_from",
 ]
 
 BASELINE_AT = "baseline_at"
 BASELINE_CASH = "baseline_cash_usd"
 BASELINE_POSITIONS = "baseline_positions"
 BASELINE_ORDERS = "baseline_orders"
+RECONCILED_AT = "reconciled_at"
 
 OVERLAP = timedelta(minutes=10)
 CENT = Decimal("0.01")
@@ -46,20 +53,44 @@ def due_stop(entry_price: Decimal, stop_loss_pct: float) -> Decimal:
     return Decimal(repr(protective_stop_price(float(entry_price), stop_loss_pct)))
 
 
-def book_new_fills(desk: Desk) -> tuple[VenueFill, ...]:
+def book_new_fills(desk: Desk, *, before: datetime | None = None) -> tuple[VenueFill, ...]:
     """Book every fill of our orders that is not booked yet; returns those of no order of ours.
 
-    Reading overlaps what is known by ten minutes, since activities may become visible late; an
-    activity is booked once, by its id.
+    With ``before`` (aware) later fills are left for another time. Reading overlaps what is known by
+    ten minutes, since activities may become visible late; an activity is booked once, by its id.
     """
+    return book_fills(desk, desk.client.get_fills(after=_read_from(desk)), before=before)
+
+
+def book_fills(
+    desk: Desk, fills: Iterable[VenueFill], *, before: datetime | None = None
+) -> tuple[VenueFill, ...]:
+    """As `book_new_fills`, from fills that were read already."""
+    since = _read_from(desk)
+    due = [one for one in fills if one.at >= since and (before is None or one.at < before)]
+    booked = {known.activity_id for known in desk.db.get_fills(since=since)} if due else set()
     foreign = []
-    for shown in desk.client.get_fills(after=_read_from(desk)):
+    for shown in due:
+        if shown.activity_id in booked:
+            continue
         order = desk.db.get_order_by_alpaca_id(shown.order_id)
         if order is None:
             foreign.append(shown)
         else:
             book_fill(desk, order, shown)
     return tuple(foreign)
+
+
+def fills_due_from(desk: Desk) -> datetime:
+    """From here on fills may be unknown to the books or to the last reconciliation."""
+    return min(_read_from(desk), reconcile_from(desk))
+
+
+def reconcile_from(desk: Desk) -> datetime:
+    """From here on fills were not yet reconciled; they too may become visible late."""
+    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
+    last = desk.db.get_config(RECONCILED_AT)
+    return baseline if last is None else max(baseline, datetime.fromisoformat(last) - OVERLAP)
 
 
 def _read_from(desk: Desk) -> datetime:

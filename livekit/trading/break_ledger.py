@@ -28,7 +28,7 @@ from livekit.trading.break_rules import (
     SUSPICIOUS,
     UNCOVERED,
     Rebase,
-    age_text,
+    age_of,
     rebase,
 )
 from livekit.trading.desk import Desk
@@ -142,8 +142,10 @@ def break_line(item: Break, now: datetime) -> str:
     ticker = f" {item.ticker}" if item.ticker else ""
     what = f"{item.kind}{ticker}: {item.facts}"
     if item.status == "resolved":
-        return f"break {item.break_id}, settled: {what} ({item.resolution})"
-    age = "" if item.opened_at is None else f", open for {age_text(now - item.opened_at)}"
+        return (
+            f"break {item.break_id}, settled after {age_of(item, now)}: {what} ({item.resolution})"
+        )
+    age = "" if item.opened_at is None else f", open for {age_of(item, now)}"
     return f"break {item.break_id}{age}: {what} ({item.proposal})"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -50,6 +50,7 @@ __all__ = [
     "UNCOVERED",
     "FillVerdict",
     "Rebase",
+    "age_of",
     "age_text",
     "explains_cash",
     "judge_fill",
@@ -248,6 +249,11 @@ def rebase(item: Break, position: Position | None) -> Rebase:
         shares = Decimal(detail["quantity"]) * (1 if detail["side"] == "buy" else -1)
         return Rebase(item.ticker, shares, -shares * Decimal(detail["price"]))
     return Rebase(item.ticker)
+
+
+def age_of(item: Break, now: datetime) -> str:
+    """How long a break has been open, or was until it was settled; empty outside the ledger."""
+    return "" if item.opened_at is None else age_text((item.resolved_at or now) - item.opened_at)
 
 
 def age_text(age: timedelta) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from livekit.model import Position, VenueOrder, VenuePosition
 
-__all__ = ["CoverGap", "cover_gaps", "live_cover"]
+__all__ = ["CoverGap", "cover_gaps", "is_being_cancelled", "live_cover"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,17 @@ def cover_gaps(
         if missing > 0:
             gaps.append(CoverGap(position, missing, position.stop_price))
     return tuple(gaps)
+
+
+def is_being_cancelled(gap: CoverGap, orders: Iterable[VenueOrder]) -> bool:
+    """Whether all shares of a gap are tied up in sells whose cancel is not carried out yet.
+
+    ``orders`` are the venue's orders with their legs laid flat.
+    """
+    tied = sum(
+        order.remaining
+        for order in orders
+        if (order.ticker, order.side, order.status)
+        == (gap.position.ticker, "sell", "pending_cancel")
+    )
+    return tied >= gap.missing_shares

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from livekit.config import LiveConfig
 from livekit.invariants import (
     CHECKS,
     ELSEWHERE,
@@ -30,10 +31,10 @@ from livekit.trading.break_rules import POSITION
 from livekit.trading.desk import Desk
 from livekit.trading.lease import TOKEN
 from livekit.trading.order_ids import parse_client_order_id
-from livekit.trading.orders import flat
 from livekit.trading.plans import plan_from_body, sha256_text
+from livekit.trading.venue_look import VenueLook, current, open_orders
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "compared", "diagnose", "our_side", "their_side"]
 
 UNCOVERED = "I08 cover"
 
@@ -60,22 +61,34 @@ class Diagnosis:
         return 3 if self.kill_switch_on else 0
 
 
-def diagnose(desk: Desk) -> Diagnosis:
-    """Check every invariant against the venue as it is now."""
-    ours = _books(desk)
-    theirs = VenueView(
-        tuple(flat(desk.client.list_orders(status="open"))),
-        desk.client.get_positions(),
-        desk.clock.now(),
+def diagnose(desk: Desk, look: VenueLook | None = None) -> Diagnosis:
+    """Check every invariant against the venue as it is now, or as a ``look`` that holds shows it.
+
+    The venue is read anew where nothing was handed over, or something of ours went out since.
+    """
+    ours = our_side(desk)
+    shown = current(desk, look)
+    theirs = (
+        their_side(desk) if shown is None else VenueView(shown.orders, shown.positions, shown.at)
     )
+    return compared(ours, theirs, desk.config)
+
+
+def compared(ours: BooksView, theirs: VenueView, config: LiveConfig) -> Diagnosis:
+    """Check every invariant on the two sides."""
     violations = broken_invariants(
         ours,
         theirs,
-        desk.config,
+        config,
         own_id=_own_id,
-        due_stop=lambda price: due_stop(price, desk.config.stop_loss_pct),
+        due_stop=lambda price: due_stop(price, config.stop_loss_pct),
     )
-    return Diagnosis(tuple(CHECKS), violations, desk.db.is_kill_switch_on())
+    return Diagnosis(tuple(CHECKS), violations, ours.switch.on)
+
+
+def their_side(desk: Desk) -> VenueView:
+    """The broker's side as it is now."""
+    return VenueView(open_orders(desk), desk.client.get_positions(), desk.clock.now())
 
 
 def _own_id(text: str) -> tuple[str, str, str] | None:
@@ -83,7 +96,8 @@ def _own_id(text: str) -> tuple[str, str, str] | None:
     return None if parts is None else (parts.ticker, parts.intent, parts.side)
 
 
-def _books(desk: Desk) -> BooksView:
+def our_side(desk: Desk) -> BooksView:
+    """The books as they are now."""
     plans = _executed_plans(desk)
     token = desk.db.get_config(TOKEN)
     return BooksView(

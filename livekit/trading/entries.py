@@ -16,7 +16,7 @@ from livekit.errors import PlanRefused, VenueError
 from livekit.model import ENTRY, Order, Plan, PlannedOrder, TradePrint, VenueOrder
 from livekit.sessions import close_instant, exchange_time, previous_session
 from livekit.state import candidate_to_json
-from livekit.trading.approvals import approved_quantity
+from livekit.trading.approvals import AUCTION, approved_quantity
 from livekit.trading.books import BASELINE_POSITIONS
 from livekit.trading.day_counts import count_orders
 from livekit.trading.desk import Desk
@@ -24,7 +24,6 @@ from livekit.trading.gates import EntryFacts, Refusal, allowed_quantity, entry_r
 from livekit.trading.orders import Sent, new_order, send
 
 __all__ = [
-    "AUCTION",
     "EntryReport",
     "baseline_tickers",
     "clock_is_trusted",
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 MAX_SKEW_S = 2.0
-AUCTION = "opg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +152,12 @@ def _trade_orders_today(
 
 
 def orders_of_session(desk: Desk, session: date) -> tuple[VenueOrder, ...]:
-    """Every order at the venue since the close before ``session``, its legs nested."""
+    """Every order at the venue since the close before ``session``, its legs nested.
+
+    No order of the session is older, so that what is still open from before is not asked for.
+    """
     since = close_instant(previous_session(session))
-    return desk.client.list_orders(status="all", after=since)
+    return desk.client.list_orders(status="all", after=since, still_open=False)
 
 
 def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:
@@ -165,15 +166,18 @@ def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:
 
 
 def _send_with_stop(desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int) -> Sent:
+    def approved() -> int:
+        return approved_quantity(desk, plan, planned)
+
     if desk.config.entry_tif == AUCTION:
         auction = _entry_order(desk, plan, planned, quantity, AUCTION)
-        return send(desk, auction, lambda: _submit_plain(desk, auction))
+        return send(desk, auction, lambda: _submit_plain(desk, auction), approved=approved)
     group = _entry_order(desk, plan, planned, quantity, "gtc")
-    sent = send(desk, group, lambda: _submit_group(desk, group))
+    sent = send(desk, group, lambda: _submit_group(desk, group), approved=approved)
     if sent.outcome != "refused" or not _group_was_the_cause(sent):
         return sent
     plain = _entry_order(desk, plan, planned, quantity, "day")
-    return send(desk, plain, lambda: _submit_plain(desk, plain))
+    return send(desk, plain, lambda: _submit_plain(desk, plain), approved=approved)
 
 
 def _entry_order(

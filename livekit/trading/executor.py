@@ -1,4 +1,4 @@
-"""The executor: carries out one plan, phases A to E, and starts by recovering.
+"""The executor: carries out one plan, phases A to E; it starts by recovering and reconciling.
 
 A cancel each leaving position's stop, confirm, sell (queued for the open) · B poll the sells from
 the open · C recount the slots at the venue · D buy with cover · E poll the buys, protecting each
@@ -17,21 +17,34 @@ from datetime import datetime, timedelta
 
 from livekit.clock import sleep_until
 from livekit.config import LiveConfig
-from livekit.errors import KillSwitchOn, PlanRefused, SharesUncovered, UsageError
+from livekit.errors import (
+    BooksDiffer,
+    KillSwitchOn,
+    PlanRefused,
+    SharesUncovered,
+    UsageError,
+    VenueError,
+)
 from livekit.model import ENTRY, EXIT, ROTATED_OUT, Order, Plan, PlannedOrder
 from livekit.sessions import close_instant, open_instant
-from livekit.trading.approvals import approved_quantity, await_approval
+from livekit.trading.approvals import AUCTION, approved_quantity, await_approval
+from livekit.trading.clearance import tickers_to_avoid
 from livekit.trading.desk import Desk
 from livekit.trading.entries import (
-    AUCTION,
     EntryReport,
     clock_is_trusted,
     orders_of_session,
     send_entry,
 )
-from livekit.trading.exits import ExitReport, send_exit
+from livekit.trading.exits import STOP_IN_FORCE, ExitReport, send_exit
 from livekit.trading.plans import plan_from_body
-from livekit.trading.protector import GRACE_S, CoverWatch, cancel_and_confirm, protect
+from livekit.trading.protector import (
+    GRACE_S,
+    LOOK_EVERY_S,
+    CoverWatch,
+    cancel_and_confirm,
+    protect,
+)
 
 __all__ = [
     "ALL",
@@ -47,11 +60,11 @@ __all__ = [
 
 ALL, PLACE, POLL = PARTS = ("all", "place", "poll")
 
-POLL_S = 2.0
 SLOW_POLL_S = 5.0
 ENTRY_REQUESTS = 8  # an entry's own and the look after it
 REPAIR_REQUESTS = 8  # to cancel the rest of a buy and place a stop for its part
 MOST_REPAIR_REQUESTS = 100  # more would never be free while cover is watched
+CANCEL_LEAD = timedelta(minutes=1)
 SELL_POLL_LIMIT = timedelta(seconds=60)
 LAST_EXIT_BEFORE_CLOSE = timedelta(minutes=30)
 
@@ -66,6 +79,7 @@ class Execution:
     cancelled: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    avoided: frozenset[str] = frozenset()
 
 
 def accept_plan(desk: Desk, plan: Plan) -> Plan:
@@ -119,16 +133,21 @@ def execute_plan(
 ) -> Execution:
     """Carry a plan out. Start is recovery: what an earlier run began is taken up first.
 
-    Raises `KillSwitchOn` after recovering and protecting when the switch is on, `SharesUncovered`
-    when cover could not be had, and whatever `accept_plan` raises before anything but protection
-    is sent.
+    Raises `KillSwitchOn` after recovering and protecting when the switch is on, `BooksDiffer` when
+    books and broker differ, `SharesUncovered` when cover could not be had, and whatever
+    `accept_plan` raises, before anything but protection is sent.
     """
     _require_usable(desk, part, skip_time_check=skip_time_check)
-    recovered = protect(desk).repaired
+    protection = protect(desk)
     if desk.db.is_kill_switch_on():
         raise KillSwitchOn(desk.db.kill_switch_reason())
     plan = accept_plan(desk, plan)
-    run = Execution(plan, repaired=list(recovered))
+    run = Execution(plan, repaired=list(protection.repaired))
+    try:
+        run.avoided = tickers_to_avoid(desk, plan.session, protection)
+    except (BooksDiffer, VenueError):
+        _attend(desk, run, part, skip_time_check=skip_time_check)
+        raise
     if plan.orders and plan.plan_id is not None:
         desk.db.set_plan_status(plan.plan_id, "frozen")
     if part != POLL:
@@ -153,19 +172,48 @@ def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
         raise UsageError("auction entries need --phase place before 09:28, then --phase poll")
 
 
+def _attend(desk: Desk, run: Execution, part: str, *, skip_time_check: bool) -> None:
+    """Nothing new is sent; what an earlier run has at the venue is followed to its end."""
+    if part != PLACE:
+        if desk.db.get_orders(intent=EXIT, working_only=True):
+            _poll_exits(desk, run)
+        _poll_entries(desk, run, skip_time_check=skip_time_check)
+    _finish(desk, run)
+
+
 def _send_exits(desk: Desk, run: Execution) -> None:
-    for planned in run.plan.orders:
-        if planned.intent != EXIT:
-            continue
-        if planned.reason == ROTATED_OUT and not _pair_may_go(desk, run.plan, planned):
-            run.exits.append(ExitReport(planned.ticker, "withheld", "its buy is not allowed"))
-            continue
-        if approved_quantity(desk, run.plan, planned) < 1:
-            run.exits.append(ExitReport(planned.ticker, "not_approved", "no valid approval"))
-            continue
-        run.exits.append(send_exit(desk, planned))
-    if any(report.state != "sent" for report in run.exits):
+    run.exits += [
+        _send_one(desk, run, planned) for planned in run.plan.orders if planned.intent == EXIT
+    ]
+    if any(report.state not in ("sent", STOP_IN_FORCE) for report in run.exits):
         run.repaired += protect(desk).repaired
+
+
+def _send_one(desk: Desk, run: Execution, planned: PlannedOrder) -> ExitReport:
+    if planned.ticker in run.avoided:
+        return ExitReport(planned.ticker, "books_differ", "its signals were forced")
+    if planned.reason == ROTATED_OUT and not _pair_may_go(desk, run.plan, planned):
+        return ExitReport(planned.ticker, "withheld", "its buy is not allowed")
+    if approved_quantity(desk, run.plan, planned) < 1:
+        return ExitReport(planned.ticker, "not_approved", "no valid approval")
+    return send_exit(desk, planned)
+
+
+def _send_hindered(desk: Desk, run: Execution) -> bool:
+    """Try again what could not be sold while the cancel of its stop stood out; False at the end."""
+    hindered = {report.ticker for report in run.exits if report.state == STOP_IN_FORCE}
+    for planned in run.plan.orders:
+        if planned.intent == EXIT and planned.ticker in hindered:
+            run.exits = [report for report in run.exits if report.ticker != planned.ticker]
+            run.exits.append(_send_one(desk, run, planned))
+    return any(report.state == STOP_IN_FORCE for report in run.exits)
+
+
+def _await_cancels(desk: Desk, run: Execution) -> None:
+    """Before the open a cancel may take until a minute before it; then its stop stays in force."""
+    deadline = open_instant(run.plan.session) - CANCEL_LEAD
+    while desk.clock.now() < deadline and _send_hindered(desk, run):
+        desk.clock.sleep(SLOW_POLL_S)
 
 
 def _pair_may_go(desk: Desk, plan: Plan, sell: PlannedOrder) -> bool:
@@ -183,18 +231,24 @@ def _pair_may_go(desk: Desk, plan: Plan, sell: PlannedOrder) -> bool:
 
 def _poll_exits(desk: Desk, run: Execution) -> None:
     """Wait for the open, then watch the sells for up to a minute; watching also books fills."""
+    _await_cancels(desk, run)
     sleep_until(desk.clock, open_instant(run.plan.session))
     deadline = desk.clock.now() + SELL_POLL_LIMIT
     watch = CoverWatch(desk)
-    while desk.db.get_orders(intent=EXIT, working_only=True):
+    while _send_hindered(desk, run) or desk.db.get_orders(intent=EXIT, working_only=True):
         watch.step()
-        if not desk.db.get_orders(intent=EXIT, working_only=True):
+        if _sells_are_done(desk, run):
             break
         if desk.clock.now() >= deadline:
             run.warnings.append("a sell did not fill within a minute of the open")
             break
         _pause(desk)
     run.repaired += watch.repaired
+
+
+def _sells_are_done(desk: Desk, run: Execution) -> bool:
+    hindered = any(report.state == STOP_IN_FORCE for report in run.exits)
+    return not hindered and not desk.db.get_orders(intent=EXIT, working_only=True)
 
 
 def _send_late(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
@@ -245,6 +299,8 @@ def _send_entries(
     for planned in buys:
         if already := _entry_of_today(desk, run.plan, planned):
             run.entries.append(already)
+        elif planned.ticker in run.avoided:
+            run.entries.append(EntryReport(planned.ticker, "books_differ", 0))
         elif missed_auction:
             run.entries.append(EntryReport(planned.ticker, "auction_missed", 0))
         elif planned.pair is not None and _is_held(desk, planned.pair):
@@ -262,7 +318,7 @@ def _send_entries(
             )
             run.entries.append(report)
             if report.state == "sent":
-                watch.step()
+                watch.step_if_due()
     run.repaired += watch.repaired
 
 
@@ -287,7 +343,7 @@ def _repairs_ahead(desk: Desk) -> int:
 def _pause(desk: Desk) -> None:
     """Between two looks; a longer one where the rate budget runs low."""
     is_low = desk.client.seconds_to_wait(REPAIR_REQUESTS) > 0
-    desk.clock.sleep(SLOW_POLL_S if is_low else POLL_S)
+    desk.clock.sleep(SLOW_POLL_S if is_low else LOOK_EVERY_S)
 
 
 def _is_open(desk: Desk, plan: Plan) -> bool:

@@ -8,18 +8,17 @@ be filled ends the exit; a cancel that is not confirmed in time leaves the stop 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from livekit.model import EXIT, Order, PlannedOrder, Position, VenueOrder
-from livekit.sessions import open_instant
 from livekit.trading.books import book_new_fills
 from livekit.trading.desk import Desk
 from livekit.trading.orders import new_order, send
-from livekit.trading.protector import cancel_and_confirm, open_orders
+from livekit.trading.protector import cancel_and_confirm
+from livekit.trading.venue_look import open_orders
 
-__all__ = ["ExitReport", "send_exit"]
+__all__ = ["STOP_IN_FORCE", "ExitReport", "send_exit"]
 
-CANCEL_LEAD = timedelta(minutes=1)
+STOP_IN_FORCE = "stop_in_force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,11 @@ def send_exit(desk: Desk, planned: PlannedOrder) -> ExitReport:
         return ExitReport(planned.ticker, "closed", "no open position")
     if working := _working_exit(desk, position):
         return ExitReport(planned.ticker, "sent", f"{working.client_order_id} {working.status}")
-    if not _free_shares(desk, position):
-        return ExitReport(planned.ticker, "stop_in_force", "its cancel is not confirmed")
-    book_new_fills(desk)
+    ended = _free_shares(desk, position)
+    if ended is None:
+        return ExitReport(planned.ticker, STOP_IN_FORCE, "its cancel is not confirmed")
+    if not _ended_unfilled(position, ended):
+        book_new_fills(desk)
     position = _open_position(desk, planned.ticker)
     if position is None:
         return ExitReport(planned.ticker, "closed", "its stop had filled")
@@ -56,13 +57,17 @@ def _working_exit(desk: Desk, position: Position) -> Order | None:
     return next((order for order in working if order.alpaca_order_id is not None), None)
 
 
-def _free_shares(desk: Desk, position: Position) -> bool:
-    """Cancel every live sell on the ticker, the position's stop first; True when none is left."""
-    confirmed = [
-        cancel_and_confirm(desk, order_id, until=_confirm_until(desk)) is not None
-        for order_id in _stops_of(desk, position)
-    ]
-    return all(confirmed)
+def _free_shares(desk: Desk, position: Position) -> list[VenueOrder] | None:
+    """Cancel every live sell on the ticker, the position's stop first; None while one is left."""
+    confirmed = [cancel_and_confirm(desk, order_id) for order_id in _stops_of(desk, position)]
+    ended = [order for order in confirmed if order is not None]
+    return ended if len(ended) == len(confirmed) else None
+
+
+def _ended_unfilled(position: Position, ended: list[VenueOrder]) -> bool:
+    """Whether the position's stop is among the orders that ended and none of them sold a share."""
+    stopped = any(order.order_id == position.stop_order_id for order in ended)
+    return stopped and not any(order.filled_quantity for order in ended)
 
 
 def _stops_of(desk: Desk, position: Position) -> list[str]:
@@ -78,12 +83,6 @@ def _stops_of(desk: Desk, position: Position) -> list[str]:
 
 def _is_stop_of(order: VenueOrder, position: Position) -> bool:
     return order.ticker == position.ticker and order.side == "sell"
-
-
-def _confirm_until(desk: Desk) -> datetime | None:
-    """Before the open a cancel may take until a minute before it; afterwards ten seconds."""
-    deadline = open_instant(desk.order_session()) - CANCEL_LEAD
-    return deadline if desk.clock.now() < deadline else None
 
 
 def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from datetime import date
 
 from livekit.config import Profile
+from livekit.errors import LockHeld
+from livekit.model import Plan
 from livekit.state import Run, StateDB
+from livekit.trading.executor import ALL
 from livekit.trading.living import is_living
 from livekit.trading.phases import EXECUTION, PhaseOutcome
 
-__all__ = ["EXECUTOR", "RUNNING", "follow_executor", "living_executor"]
+__all__ = ["EXECUTOR", "RUNNING", "alone_or_attached", "follow_executor", "living_executor"]
 
 EXECUTOR = "executor"  # how the executor's own rows of the run log are named
 RUNNING = "running"
@@ -30,13 +33,38 @@ def living_executor(db: StateDB, profile: Profile, session: date | None = None) 
     return next((run for run in open_ones if is_living(profile, run.run_id)), None)
 
 
+def alone_or_attached(
+    profile: Profile,
+    plan: Plan,
+    part: str,
+    act: Callable[[], PhaseOutcome],
+    *,
+    sleep: Callable[[float], None],
+) -> PhaseOutcome:
+    """Do ``act``, which carries out the part under the lock; else attach to who does it already.
+
+    Raises `LockHeld` while another run has the lock for something else.
+    """
+    try:
+        return act()
+    except LockHeld:
+        followed = follow_executor(profile, plan.session, plan.sha256, part=part, sleep=sleep)
+    return act() if followed is None else followed
+
+
 def follow_executor(
-    profile: Profile, session: date, plan_sha256: str, *, sleep: Callable[[float], None]
+    profile: Profile,
+    session: date,
+    plan_sha256: str,
+    *,
+    sleep: Callable[[float], None],
+    part: str = ALL,
 ) -> PhaseOutcome | None:
     """Wait for the executor that carries out the session's plan, and tell what it did.
 
     Returns None when no executor is at work on it, when the plan is another one than the current,
-    and when the executor died: then whoever asks may run one, which recovers.
+    when it was another part that has ended now, and when the executor died: then whoever asks may
+    run one, which recovers.
     """
     with StateDB(profile.state_db) as db:
         stored = db.get_plan(profile.trading.primary_strategy, session)
@@ -46,7 +74,10 @@ def follow_executor(
         while run is None and waited_s < FIRST_SIGN_S:
             sleep(POLL_S)
             run, waited_s = living_executor(db, profile, session), waited_s + POLL_S
-        return None if run is None else _ended(db, profile, run, sleep)
+        if run is None:
+            return None
+        outcome = _ended(db, profile, run, sleep)
+        return outcome if run.part in (None, ALL, part) else None
 
 
 def _ended(

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Literal
 
 from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown, VenueUnavailable
-from livekit.model import STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
+from livekit.model import PROTECTIVE_STOP, STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
 from livekit.trading.break_ledger import note_ended, note_found
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
@@ -74,8 +74,8 @@ def new_order(
 
     An intent of today that never reached the venue is taken up again under its own id when it asks
     for the same thing; otherwise it is given up and the next attempt number is used. Raises
-    `BooksDiffer` while the last attempt works, since another would double it. A stop may stand
-    beside a stop: it is only ever placed for shares that the venue shows without cover.
+    `BooksDiffer` while the last attempt works, since another would double it. What protects may
+    stand beside its like: it is only ever sent for shares that the venue shows without cover.
     """
     session = desk.order_session()
     earlier = _attempts(desk, session, ticker, intent, side)
@@ -97,11 +97,15 @@ def new_order(
             if order.fingerprint == mark:
                 return order
             deny(desk, order, "given up for an order of another size or price")
-        elif order.status not in LOCALLY_TERMINAL and intent != STOP:
+        elif order.status not in LOCALLY_TERMINAL and not _protects(bare):
             raise BooksDiffer([f"{order.client_order_id} is still {order.status}"])
     attempt = max((order.attempt for order in earlier), default=0) + 1
     cid = client_order_id(session, ticker, intent, side, attempt)
     return replace(bare, client_order_id=cid, attempt=attempt, fingerprint=mark)
+
+
+def _protects(order: Order) -> bool:
+    return order.intent == STOP or order.reason == PROTECTIVE_STOP
 
 
 def _attempts(desk: Desk, session: date, ticker: str, intent: Intent, side: Side) -> list[Order]:
@@ -119,16 +123,21 @@ def send(
     *,
     protective: bool = False,
     patient: bool = True,
+    approved: Callable[[], int] | None = None,
 ) -> Sent:
     """Commit the intent, look the id up at the venue, then submit.
 
-    ``protective`` orders pass a kill switch that is on; all others are denied by it. Without
-    ``patient`` an unclear outcome is asked for once and otherwise left to the next look, so that
-    no other position waits for its stop.
+    ``approved`` tells how many shares a person allows; it is asked in the transaction that commits
+    the intent, after which no decision is taken any more. ``protective`` orders pass a kill switch
+    that is on; all others are denied by it. Without ``patient`` an unclear outcome is asked for
+    once and otherwise left to the next look, so that no other position waits for its stop.
     """
     require_lease(desk)
-    if desk.db.get_order_by_client_id(order.client_order_id) is None:
-        desk.db.add_order(replace(order, fencing_token=desk.lease), at=desk.clock.now())
+    with desk.db.transaction():
+        if desk.db.get_order_by_client_id(order.client_order_id) is None:
+            if approved is not None and approved() < order.quantity:
+                return Sent(order, "denied", message="its approval was taken back")
+            desk.db.add_order(replace(order, fencing_token=desk.lease), at=desk.clock.now())
     existing = desk.client.get_order_by_client_id(order.client_order_id)
     if existing is not None:
         return adopt(desk, order, existing)

@@ -44,6 +44,7 @@ __all__ = [
     "Reconciled",
     "audit_cover",
     "due_instant",
+    "joined",
     "last_instant",
     "perform",
     "wait_until_due",
@@ -204,11 +205,16 @@ def _execution(desk: Desk, session: date) -> PhaseOutcome:
     except PlanRefused:
         protect(desk)
         raise
-    outcomes = [run_executor(desk, plan, part=part) for part in execution_parts(desk.config)]
+    parts = execution_parts(desk.config)
+    return joined([run_executor(desk, plan, part=part) for part in parts])
+
+
+def joined(parts: Sequence[PhaseOutcome]) -> PhaseOutcome:
+    """The parts of an execution as one outcome: the worst exit code, every line once."""
     return replace(
-        outcomes[-1],
-        exit_code=worst_exit_code([item.exit_code for item in outcomes]),
-        lines=tuple(dict.fromkeys(line for item in outcomes for line in item.lines)),
+        parts[-1],
+        exit_code=worst_exit_code([item.exit_code for item in parts]),
+        lines=tuple(dict.fromkeys(line for item in parts for line in item.lines)),
     )
 
 
@@ -232,6 +238,7 @@ def run_executor(
         venue=desk.profile.venue,
         git="",
         config_sha256="",
+        part=part,
     )
     with marked_living(desk.profile, run_id):
         outcome = guarded(
@@ -297,8 +304,8 @@ def _protect(desk: Desk, session: date) -> PhaseOutcome:
 
 def _reconciliation(desk: Desk, session: date) -> PhaseOutcome:
     protection = protect(desk)
-    breaks = reconcile(desk, session, repaired=protection.repaired)
-    diagnosis = diagnose(desk)
+    breaks = reconcile(desk, session, repaired=protection.repaired, look=protection.look)
+    diagnosis = diagnose(desk, protection.look)
     twins = settle_twins(desk, session)
     equity = _save_broker_equity(desk, session)
     result = Reconciled(breaks, diagnosis.violations, protection, twins, equity)

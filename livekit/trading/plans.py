@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ def exit_quantities(positions: Sequence[Position]) -> dict[str, int]:
 # ----------------------------------------------------------------------------------- reading back
 
 
+@lru_cache(maxsize=64)
 def plan_from_body(body: str, *, status: str = "open", plan_id: int | None = None) -> Plan:
     """Parse a canonical body. Raises `PlanRefused` when anything in it is not as written by us."""
     values = _strict_json(body, "body")

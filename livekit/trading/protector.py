@@ -9,31 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown, VenueUnavailable
-from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder
-from livekit.trading.books import book_new_fills, position_row
-from livekit.trading.cover import CoverGap, cover_gaps
+from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder, VenuePosition
+from livekit.sessions import open_instant
+from livekit.trading.books import book_fills, book_new_fills, position_row
+from livekit.trading.cover import CoverGap, cover_gaps, is_being_cancelled
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
 from livekit.trading.orders import (
     LOCALLY_TERMINAL,
     Sent,
-    flat,
     new_order,
     send,
     sync_order,
     sync_orders,
 )
+from livekit.trading.splits import follow_splits
+from livekit.trading.venue_look import VenueLook, look_at_venue, open_orders
 
 __all__ = [
     "GRACE_S",
+    "LOOK_EVERY_S",
     "CoverWatch",
     "Protection",
     "cancel_and_confirm",
-    "open_orders",
     "place_stop",
     "protect",
     "request_cancel",
@@ -44,27 +46,28 @@ CONFIRM_LIMIT_S = 10.0
 GRACE_S = 4.0
 KILL_AFTER_S = 60.0
 RETRY_S = 1.0
+ASLEEP_POLL_S = 5.0
+AWAIT_OPEN = timedelta(minutes=20)
+LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """What an audit of cover found and did."""
+    """What an audit of cover found and did, and its last look at the venue."""
 
     repaired: tuple[str, ...]
     uncovered: tuple[str, ...]
-
-
-def open_orders(desk: Desk) -> tuple[VenueOrder, ...]:
-    """Every open order at the venue with its legs laid flat, each once."""
-    return tuple(flat(desk.client.list_orders(status="open")))
+    look: VenueLook | None = None
 
 
 def protect(desk: Desk, *, grace_s: float = 0.0) -> Protection:
     """Read orders, fills and positions, then cover every share of ours at the stop due for it.
 
     What cannot be covered at once is tried again until the kill switch goes on after a minute.
-    ``grace_s`` lets a leg wake up by itself.
+    ``grace_s`` lets a leg wake up by itself. A split is followed first, so that shares, fills and
+    stops are of one basis.
     """
+    follow_splits(desk)
     watch = CoverWatch(desk, grace_s=grace_s)
     moved = _drop_misplaced_stops(desk, watch.step())
     if moved:
@@ -72,17 +75,33 @@ def protect(desk: Desk, *, grace_s: float = 0.0) -> Protection:
     left = _insist(desk, watch)
     if watch.repaired:
         watch.step()  # a sale at the market has filled by now and is to be in the books
-    return Protection((*moved, *watch.repaired), tuple(str(gap) for gap in left))
+    gaps = tuple(str(gap) for gap in left)
+    return Protection((*moved, *watch.repaired), gaps, watch.last_look)
 
 
 def _insist(desk: Desk, watch: CoverWatch) -> tuple[CoverGap, ...]:
-    """Repair until nothing is uncovered or the alarm was given; returns the gaps left."""
+    """Repair until nothing is uncovered or the alarm was given; returns the gaps left.
+
+    A cancel may rest with the venue until the open. Its shares can then be neither covered nor
+    sold, and no trade can harm them: shortly before the open it is awaited, earlier left to others.
+    """
     while left := (watch.gaps() if watch.last_gaps else ()):
         if watch.alarmed:
             return left
-        desk.clock.sleep(RETRY_S)
+        if watch.asleep.issuperset(gap.position.ticker for gap in left):
+            if _until_open(desk) > AWAIT_OPEN:
+                return ()
+            desk.clock.sleep(ASLEEP_POLL_S)
+        else:
+            desk.clock.sleep(RETRY_S)
         watch.step()
     return ()
+
+
+def _until_open(desk: Desk) -> timedelta:
+    """Time until the exchange opens next; zero while it is open."""
+    session, now = desk.order_session(), desk.clock.now()
+    return max(open_instant(session) - now, timedelta(0))
 
 
 def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
@@ -124,6 +143,8 @@ class CoverWatch:
         self.repaired: list[str] = []
         self.alarmed: set[str] = set()
         self.last_gaps: tuple[CoverGap, ...] = ()
+        self.last_look: VenueLook | None = None
+        self.asleep: frozenset[str] = frozenset()  # gaps whose cancel awaits the open
 
     def step(self) -> tuple[VenueOrder, ...]:
         """One look: book what happened, repair what is due; returns the open orders seen.
@@ -133,32 +154,52 @@ class CoverWatch:
         with self._desk.client.protecting():
             return self._look()
 
+    def step_if_due(self) -> None:
+        """A look, unless the last one is younger than two seconds: one list serves all orders."""
+        now, last = self._desk.clock.now(), self.last_look
+        if last is None or not 0 <= (now - last.at).total_seconds() < LOOK_EVERY_S:
+            self.step()
+
     def _look(self) -> tuple[VenueOrder, ...]:
         orders = open_orders(self._desk)
         sync_orders(self._desk, orders)
-        book_new_fills(self._desk)
-        self.last_gaps = self.gaps(orders)
+        look = look_at_venue(self._desk, orders)
+        book_fills(self._desk, look.fills)
+        self.last_look, self.last_gaps = look, self._gaps_in(orders, look.positions)
         now = self._desk.clock.now()
         open_gaps = {gap.position.ticker for gap in self.last_gaps}
-        self._first_seen = {
-            ticker: self._first_seen.get(ticker, now) for ticker in sorted(open_gaps)
+        self.asleep = self._asleep_in(orders)
+        self._first_seen = {  # a clock that was set back makes no gap younger than new
+            ticker: min(self._first_seen.get(ticker, now), now)
+            for ticker in sorted(open_gaps - self.asleep)
         }
         self._repair(orders, now)
         return orders
 
-    def gaps(self, orders: tuple[VenueOrder, ...] | None = None) -> tuple[CoverGap, ...]:
-        """The gaps of this instant, from a fresh read of the positions."""
-        positions = self._desk.db.get_open_positions()
-        if not positions:
-            return ()
-        shown = open_orders(self._desk) if orders is None else orders
-        held = self._desk.client.get_positions()
-        return cover_gaps(positions, held, _with_legs(self._desk, positions, shown))
+    def gaps(self) -> tuple[CoverGap, ...]:
+        """The gaps of this instant, from a fresh read of orders and positions."""
+        return self._gaps_in(open_orders(self._desk), self._desk.client.get_positions())
+
+    def _gaps_in(
+        self, orders: tuple[VenueOrder, ...], held: tuple[VenuePosition, ...]
+    ) -> tuple[CoverGap, ...]:
+        ours = self._desk.db.get_open_positions()
+        return cover_gaps(ours, held, _with_legs(self._desk, ours, orders))
+
+    def _asleep_in(self, orders: tuple[VenueOrder, ...]) -> frozenset[str]:
+        """Tickers whose gap is a cancel that the venue carries out at the open."""
+        if not self.last_gaps or not _until_open(self._desk):
+            return frozenset()
+        shown = _with_legs(self._desk, [gap.position for gap in self.last_gaps], orders)
+        waiting = (gap for gap in self.last_gaps if is_being_cancelled(gap, shown))
+        return frozenset(gap.position.ticker for gap in waiting)
 
     def _repair(self, orders: tuple[VenueOrder, ...], now: datetime) -> None:
         """Cover every gap that outlived the grace; give the alarm for one that is a minute old."""
         ages_s = {ticker: (now - seen).total_seconds() for ticker, seen in self._first_seen.items()}
-        due = [gap for gap in self.last_gaps if ages_s[gap.position.ticker] >= self._grace_s]
+        due = [
+            gap for gap in self.last_gaps if ages_s.get(gap.position.ticker, -1) >= self._grace_s
+        ]
         covered = _cover_all(self._desk, due, orders)
         self.repaired += [str(gap) for gap in due if gap in covered]
         for gap in due:
@@ -212,6 +253,7 @@ def _cover_all(
         free = [gap for gap, blocking in blocked if all(_ended(desk, item) for item in blocking)]
         blocked = [item for item in blocked if item[0] not in free]
         covered += [gap for gap in free if _cover(desk, gap)]
+        started = min(started, desk.clock.now())
         if not blocked or (desk.clock.now() - started).total_seconds() >= CONFIRM_LIMIT_S:
             break
         desk.clock.sleep(CONFIRM_POLL_S)
@@ -302,13 +344,10 @@ def _sell_at_market(desk: Desk, position: Position, shares: int) -> Sent:
     )
 
 
-def cancel_and_confirm(
-    desk: Desk, order_id: str, *, until: datetime | None = None
-) -> VenueOrder | None:
-    """Ask for a cancel and read the order until it is terminal; None if it is not in time.
+def cancel_and_confirm(desk: Desk, order_id: str) -> VenueOrder | None:
+    """Ask for a cancel and read the order until it is terminal; None if it is not in ten seconds.
 
-    The state comes from reading the order, never from the answer to the cancel. The limit is ten
-    seconds, or ``until`` where given.
+    The state comes from reading the order, never from the answer to the cancel.
     """
     request_cancel(desk, order_id)
     started = desk.clock.now()
@@ -317,8 +356,8 @@ def cancel_and_confirm(
         if order is not None:
             return order
         now = desk.clock.now()
-        late = now >= until if until else (now - started).total_seconds() >= CONFIRM_LIMIT_S
-        if late:
+        started = min(started, now)
+        if (now - started).total_seconds() >= CONFIRM_LIMIT_S:
             return None
         desk.clock.sleep(CONFIRM_POLL_S)
 

@@ -23,13 +23,15 @@ from livekit.model import (
     VenueOrder,
     VenuePosition,
 )
-from livekit.sessions import exchange_time
+from livekit.sessions import exchange_time, open_instant
 from livekit.trading.books import (
     BASELINE_AT,
     BASELINE_CASH,
     BASELINE_ORDERS,
     BASELINE_POSITIONS,
+    RECONCILED_AT,
     book_fill,
+    reconcile_from,
 )
 from livekit.trading.break_ledger import baseline_shares, keep_ledger, note_found, note_healed
 from livekit.trading.break_rules import (
@@ -41,6 +43,7 @@ from livekit.trading.break_rules import (
     ORDER_UNKNOWN,
     POSITION,
     REVIVED_ORDER,
+    SPLIT,
     STOP_MISSING,
     STOPPED_OUT,
     STRANGE_ORDER,
@@ -50,16 +53,17 @@ from livekit.trading.break_rules import (
     manual_order,
     position_proposal,
 )
-from livekit.trading.cover import cover_gaps
+from livekit.trading.cover import cover_gaps, is_being_cancelled
 from livekit.trading.day_counts import count_orders
 from livekit.trading.desk import Desk
+from livekit.trading.lease import require_lease
 from livekit.trading.order_ids import parse_client_order_id
 from livekit.trading.orders import LOCALLY_TERMINAL, adopt, fingerprint, sync_orders
-from livekit.trading.protector import open_orders, protect
+from livekit.trading.protector import protect
 from livekit.trading.splits import apply_splits
+from livekit.trading.venue_look import VenueLook, current, look_at_venue, open_orders
 
 __all__ = [
-    "RECONCILED_AT",
     "BookView",
     "VenueView",
     "compare_books",
@@ -68,10 +72,8 @@ __all__ = [
 ]
 
 CENT = Decimal("0.01")
-RECONCILED_AT = "reconciled_at"
 STOP_ORDER_LIMIT = "stop_order_limit"
-OVERLAP = timedelta(minutes=10)  # activities may become visible late
-UNKNOWN_AFTER = timedelta(minutes=1)  # so may orders
+UNKNOWN_AFTER = timedelta(minutes=1)  # orders may become visible late
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class VenueView:
     """The broker's side, read in this run.
 
     ``unexplained`` are breaks found while its fills were booked, ``unknown`` our working rows whose
-    order it does not know.
+    order it does not know. Before the open (``awaits_open``) a cancel may rest until then.
     """
 
     positions: Sequence[VenuePosition]
@@ -99,6 +101,7 @@ class VenueView:
     cash: Decimal
     unexplained: Sequence[Break]
     unknown: Sequence[Order] = ()
+    awaits_open: bool = False
 
 
 def compare_books(ours: BookView, theirs: VenueView) -> tuple[Break, ...]:
@@ -182,6 +185,7 @@ def _stop_breaks(ours: BookView, theirs: VenueView) -> list[Break]:
             proposal="the protector places the stop; by hand if it cannot",
         )
         for gap in gaps
+        if not (theirs.awaits_open and is_being_cancelled(gap, theirs.open_orders))
     ]
 
 
@@ -209,22 +213,39 @@ def expected_cash(baseline: Decimal, fills: Sequence[Fill]) -> Decimal:
 # ---------------------------------------------------------------------------------------- acting
 
 
-def reconcile(desk: Desk, session: date, *, repaired: Sequence[str] = ()) -> tuple[Break, ...]:
+def reconcile(
+    desk: Desk,
+    session: date,
+    *,
+    repaired: Sequence[str] = (),
+    look: VenueLook | None = None,
+) -> tuple[Break, ...]:
     """Book what the venue shows, heal what a rule knows, compare, and keep the break ledger.
 
-    ``repaired`` says what the protector found uncovered in this run, for the record. Shares that
+    ``repaired`` says what the protector found uncovered in this run, for the record, and ``look``
+    is what it saw last: the venue is read anew unless that still holds. Shares that
     only this look shows to be ours are covered at once. Returns the open breaks; those that are
     gone are resolved with the fact that they are.
     """
     started = desk.clock.now()
     _note_repairs(desk, session, repaired)
-    found = _differences(desk, session, started)
-    if any(item.kind == UNCOVERED for item in found):
-        _note_repairs(desk, session, protect(desk).repaired)
-        found = _differences(desk, session, started)
+    splits = len(desk.db.get_breaks(SPLIT))
+    found = _differences(desk, session, started, _shared(desk, look))
+    has_split = len(desk.db.get_breaks(SPLIT)) > splits  # its stops may be of the old basis
+    if has_split or any(item.kind == UNCOVERED for item in found):
+        protection = protect(desk)
+        _note_repairs(desk, session, protection.repaired)
+        found = _differences(desk, session, started, _shared(desk, protection.look))
+    require_lease(desk)  # a run that was taken over has read what is no more
     left = keep_ledger(desk, session, found)
     desk.db.set_config(RECONCILED_AT, started.isoformat())
     return left
+
+
+def _shared(desk: Desk, look: VenueLook | None) -> VenueLook | None:
+    """The look while it holds; settling an intent that is still open takes too long for it."""
+    working = desk.db.get_orders(working_only=True)
+    return None if any(row.alpaca_order_id is None for row in working) else current(desk, look)
 
 
 def _note_repairs(desk: Desk, session: date, repaired: Sequence[str]) -> None:
@@ -234,17 +255,21 @@ def _note_repairs(desk: Desk, session: date, repaired: Sequence[str]) -> None:
         note_healed(desk, item, "the protector covered it")
 
 
-def _differences(desk: Desk, session: date, started: datetime) -> tuple[Break, ...]:
+def _differences(
+    desk: Desk, session: date, started: datetime, look: VenueLook | None
+) -> tuple[Break, ...]:
     """Bring our rows up to the venue's present state; what differs then."""
-    orders = _adopt_late(desk, open_orders(desk))
+    orders = _adopt_late(desk, open_orders(desk) if look is None else look.orders)
     unknown = sync_orders(desk, orders)
-    unexplained = _book_fills(desk)
+    shown = look_at_venue(desk, orders) if look is None else look
+    unexplained = _book_fills(desk, shown.fills)
     theirs = VenueView(
-        desk.client.get_positions(),
+        shown.positions,
         _still_open(desk, orders),
         desk.client.get_account().cash,
         unexplained,
         [row for row in unknown if row.created_at is None or _is_old(row.created_at, started)],
+        awaits_open=started < open_instant(desk.order_session()),
     )
     _watch_stop_count(desk, session, orders)
     found = compare_books(_book_view(desk), theirs)
@@ -309,14 +334,13 @@ def _is_intended(row: Order, order: VenueOrder) -> bool:
     return asked == (order.ticker, order.side, order.quantity)
 
 
-def _book_fills(desk: Desk) -> tuple[Break, ...]:
+def _book_fills(desk: Desk, fills: Sequence[VenueFill]) -> tuple[Break, ...]:
     """Book every fill since the last reconciliation; returns what nobody can explain."""
     baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
-    last = desk.db.get_config(RECONCILED_AT)
-    since = baseline if last is None else max(baseline, datetime.fromisoformat(last) - OVERLAP)
+    since = reconcile_from(desk)
     known = {item.subject for item in desk.db.get_breaks(FOREIGN_FILL, STRANGE_ORDER)}
     unexplained = []
-    for fill in desk.client.get_fills(after=since):
+    for fill in (item for item in fills if item.at >= since):
         row = desk.db.get_order_by_alpaca_id(fill.order_id)
         if row is not None:
             book_fill(desk, row, fill)

@@ -30,6 +30,7 @@ from livekit.sessions import exchange_time, previous_session
 from livekit.state import Evaluation, candidate_to_json
 from livekit.strategy.decisions import WeekEvaluation, decide_session
 from livekit.trading.approvals import approve_by_policy
+from livekit.trading.clearance import note_forced
 from livekit.trading.desk import Desk
 from livekit.trading.entries import baseline_tickers
 from livekit.trading.holdings import Evaluated, as_holdings, evaluate_positions, recent_bars
@@ -45,7 +46,6 @@ from livekit.trading.plans import (
 from livekit.trading.protector import Protection, protect
 from livekit.trading.reconciliation import reconcile, require_clean
 from livekit.trading.snapshots import store_snapshots
-from livekit.trading.splits import apply_splits
 
 __all__ = ["Signals", "generate_signals"]
 
@@ -110,12 +110,14 @@ def generate_signals(
         BadInput: A named report is absent or a report cannot be read.
     """
     _require_present(desk, session)
-    if not dry_run:
-        apply_splits(desk, session)
     protection = Protection((), ()) if dry_run else protect(desk)
     if protection.uncovered:
         raise SharesUncovered(protection.uncovered)
-    breaks = () if dry_run else reconcile(desk, session, repaired=protection.repaired)
+    breaks = (
+        ()
+        if dry_run
+        else reconcile(desk, session, repaired=protection.repaired, look=protection.look)
+    )
     foreign = _foreign(desk, session, breaks, force_reason)
     intake = take_candidates(desk, session, reports)
     evaluated, bars = _evaluate(desk, session, intake)
@@ -161,6 +163,7 @@ def _foreign(
         at=desk.clock.now(),
         severity="warning",
     )
+    note_forced(desk, session, differing)
     return baseline | differing
 
 

@@ -7,34 +7,87 @@ many of today's shares stand for one of them.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from livekit.model import Break, Position, Split
+from livekit.errors import VenueUnavailable
+from livekit.model import ENTRY, Break, Position, Split
+from livekit.sessions import EXCHANGE_ZONE, exchange_time
 from livekit.strategy.rules import stop_after_split
+from livekit.trading.books import book_new_fills
 from livekit.trading.break_ledger import note_healed
 from livekit.trading.break_rules import SPLIT
 from livekit.trading.desk import Desk
+from livekit.trading.orders import flat, sync_orders
 
-__all__ = ["apply_splits"]
+__all__ = ["apply_splits", "follow_splits"]
 
 APPLIED_THROUGH = "splits_applied_through"
+DAWN = time(4)  # New York: when a venue has moved shares and resting stops to the new basis
+
+
+def follow_splits(desk: Desk) -> tuple[Split, ...]:
+    """Apply what has split up to now, before a fill is booked or a stop is placed.
+
+    A fill of the new shares would close a position that still counts the old ones, and a stop on
+    the old basis would lie far from the market. The announcements are asked for once a day; where
+    they cannot be read nothing is applied, and cover does not wait for them.
+    """
+    now = exchange_time(desk.clock.now())
+    through = now.date() if now.time() >= DAWN else now.date() - timedelta(days=1)
+    text = desk.db.get_config(APPLIED_THROUGH)
+    if text is not None and date.fromisoformat(text) >= through:
+        return ()
+    try:
+        return apply_splits(desk, through)
+    except VenueUnavailable:
+        return ()
 
 
 def apply_splits(desk: Desk, session: date) -> tuple[Split, ...]:
-    """Apply the splits of held tickers with an ex-session after the last applied one."""
-    positions = {item.ticker: item for item in desk.db.get_open_positions()}
+    """Apply the splits of held tickers with an ex-session after the last applied one.
+
+    That of ``session`` itself is asked for again, since an announcement may come late; none is
+    applied twice. Fills from before a split are booked first: they count shares of the old basis.
+    """
     text = desk.db.get_config(APPLIED_THROUGH)
-    first = date.fromisoformat(text) + timedelta(days=1) if text else session
+    first = min(date.fromisoformat(text) + timedelta(days=1), session) if text else session
+    _book_earlier(desk, first)
+    positions = {item.ticker: item for item in desk.db.get_open_positions()}
     due: tuple[Split, ...] = ()
     if positions and first <= session:
         shown = desk.client.splits(sorted(positions), first, session)
         due = tuple(item for item in shown if _concerns(positions[item.ticker], item))
-    with desk.db.transaction():
-        for split in due:
-            _apply(desk, positions[split.ticker], split)
-        desk.db.set_config(APPLIED_THROUGH, session.isoformat())
+    for split in sorted(due, key=lambda item: item.ex_session):
+        book_new_fills(desk, before=_dawn(split.ex_session))
+        _apply_once(desk, split)
+    desk.db.set_config(APPLIED_THROUGH, session.isoformat())
     return due
+
+
+def _dawn(day: date) -> datetime:
+    return datetime.combine(day, DAWN, tzinfo=EXCHANGE_ZONE)
+
+
+def _book_earlier(desk: Desk, first: date) -> None:
+    """Book what a run that crashed has bought before ``first``, so that it splits with the rest."""
+    if desk.db.get_orders(intent=ENTRY, working_only=True):
+        sync_orders(desk, flat(desk.client.list_orders(status="open")))
+    book_new_fills(desk, before=_dawn(first))
+
+
+def _apply_once(desk: Desk, split: Split) -> None:
+    """Apply a split to the position that is left, unless a run that crashed has applied it."""
+    position = next(
+        (item for item in desk.db.get_open_positions() if item.ticker == split.ticker), None
+    )
+    done = any(
+        (item.ticker, item.subject) == (split.ticker, split.ex_session.isoformat())
+        for item in desk.db.get_breaks(SPLIT)
+    )
+    if position is not None and not done:
+        with desk.db.transaction():
+            _apply(desk, position, split)
 
 
 def _concerns(position: Position, split: Split) -> bool:

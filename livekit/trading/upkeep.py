@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from livekit.errors import VenueError
 from livekit.model import EXIT, STOP, Position, VenueOrder
 from livekit.sessions import exchange_time, next_session
 from livekit.trading.desk import Desk
-from livekit.trading.protector import cancel_and_confirm, open_orders
+from livekit.trading.protector import cancel_and_confirm
+from livekit.trading.venue_look import open_orders
 
 __all__ = ["Upkeep", "keep_up"]
 
@@ -60,7 +62,12 @@ def _withdraw_unfilled_exits(desk: Desk) -> tuple[str, ...]:
 def _splitting(desk: Desk, positions: dict[str, Position], session: date) -> frozenset[str]:
     if not positions:
         return frozenset()
-    announced = desk.client.splits(sorted(positions), session, session)
+    try:
+        announced = desk.client.splits(sorted(positions), session, session)
+    except VenueError as error:
+        text = f"splits of {session} cannot be read, legs stay as they are: {error}"
+        desk.db.add_alert("announcements_unread", text, at=desk.clock.now())
+        return frozenset()
     return frozenset(split.ticker for split in announced)
 
 

@@ -35,6 +35,7 @@ def test_breaks_are_shown_with_number_age_facts_and_proposal_and_settled_by_numb
     assert shown.code == 4
     assert "foreign_fill DEF: buy 7 at 40 belongs to no order of ours" in shown.out
     assert "3 open breaks" in shown.out
+    assert f"break {numbers(shown.out, 'foreign_fill')[0]}, open for 0 min: " in shown.out
     (fill,) = numbers(shown.out, "foreign_fill")
     settled = shop.livekit(
         "breaks", "resolve", fill, "--params", shop.params, "--reason", "bought for myself"
@@ -44,6 +45,7 @@ def test_breaks_are_shown_with_number_age_facts_and_proposal_and_settled_by_numb
     everything = shop.livekit("breaks", "--params", shop.params, "--all")
     assert everything.code == 0
     assert "bought for myself" in everything.out
+    assert f"break {fill}, settled after 0 min: foreign_fill DEF" in everything.out
     assert shop.daily(TUESDAY, "--phase", "signals").code == 0
 
 

@@ -1,6 +1,9 @@
 """The fault matrix, rows 66 to 69: proxies, hosts, silence and endless answers."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +45,76 @@ def test_row_67_a_host_without_tls_or_another_host_is_refused() -> None:
     ):
         with pytest.raises(HostRefused):
             AlpacaClient("PK1", "secret", url, clock=SystemClock())
+
+
+def certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """A key and a certificate for ``host`` that nobody but itself has signed."""
+    key, signed = folder / "key.pem", folder / "certificate.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    words += ["-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(signed)]
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    return key, signed
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize("host", ["paper-api.alpaca.markets", "elsewhere.example"])
+def test_row_67_a_wrong_certificate_is_refused_before_a_key_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Somebody answers in the broker's place: with its name, signed by himself, or with another.
+
+    The environment names his certificate as one to trust, and is not listened to.
+    """
+    key, signed = certificate(tmp_path, host)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(signed))
+    with impostor(key, signed) as (port, heard):
+
+        def led_astray(address: object, *words: object, **options: object) -> socket.socket:
+            del address, words, options
+            return socket.create_connection(("127.0.0.1", port), timeout=5.0)
+
+        monkeypatch.setattr("urllib3.util.connection.create_connection", led_astray)
+        client = AlpacaClient(
+            "PKTEST",
+            "secret",
+            "https://paper-api.alpaca.markets",
+            clock=Impatient(),  # type: ignore[arg-type]
+        )
+        with pytest.raises(VenueUnavailable, match=r"(?i)certificate|ssl"):
+            client.get_account()
+        client.close()
+    assert heard == []
+
+
+@contextmanager
+def impostor(key: Path, signed: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Takes connections over TLS and notes what is said to it."""
+    heard: list[bytes] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(signed, key)
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5.0)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(connection, server_side=True) as spoken:
+                    heard.append(spoken.recv(65536))
+            except OSError:
+                connection.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield server.getsockname()[1], heard
+    finally:
+        server.close()
+        thread.join(2.0)
 
 
 @contextmanager

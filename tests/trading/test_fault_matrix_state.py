@@ -10,13 +10,23 @@ import pytest
 from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.errors import LivekitError, LockHeld, StateUnusable
 from livekit.state import StateDB
+from livekit.trading.doctor import diagnose
 from livekit.trading.executor import execute_plan
 from livekit.trading.lease import TOKEN, take_lease
 from livekit.trading.opening import sole_writer
 from livekit.trading.phases import current_plan
-from livekit.workbench.daily import perform_recorded
+from livekit.trading.reconciliation import reconcile
+from livekit.workbench.daily import perform_recorded, run_daily
 from tests.trading.crashing import desk_of
-from tests.trading.faults import MONDAY, healed, inject, longest_uncovered_s, planned
+from tests.trading.faults import (
+    MONDAY,
+    TUESDAY,
+    healed,
+    holding,
+    inject,
+    longest_uncovered_s,
+    planned,
+)
 from tests.trading.world import Lossy, World, world
 
 ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
@@ -73,6 +83,26 @@ def test_row_43_a_process_that_slept_through_a_take_over_sends_nothing(tmp_path:
             execute_plan(paused, current_plan(paused, MONDAY))
         assert taken
         assert w.wire.posts() == []
+
+
+def test_row_43_a_process_that_slept_through_a_take_over_records_no_break(tmp_path: Path) -> None:
+    """What it read of the venue is older than the books that the other run has left."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        holding(w)
+        w.go_to(TUESDAY, "signals")
+        w.venue.engine.state.position("ABC").qty = 150  # type: ignore[union-attr]
+        paused = take_lease(w.desk)
+
+        def another_run_begins(method: str, path: str) -> None:
+            if path.startswith("/v2/account"):
+                take_lease(w.desk)
+
+        w.wire.rule = another_run_begins
+        with pytest.raises(LockHeld):
+            reconcile(paused, TUESDAY)
+        assert w.db.open_breaks() == []
+        w.wire.rule = lambda method, path: None
+        assert [item.kind for item in reconcile(take_lease(w.desk), TUESDAY)] == ["position"]
 
 
 def test_row_44_two_clicks_on_approve_are_one_order(tmp_path: Path) -> None:
@@ -152,43 +182,47 @@ def test_row_48_a_database_that_stays_busy_sends_nothing(tmp_path: Path) -> None
         assert len(w.bought("ABC")) == 1
 
 
+def disk_is_full_at(w: World, event: str) -> None:
+    """No page more than there are, and a change of the order rows that wants more."""
+    connection = w.db._connection
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    connection.exec_driver_sql(
+        f"CREATE TEMP TRIGGER full_disk BEFORE {event} ON orders BEGIN "  # noqa: S608 - our word
+        "INSERT INTO alerts (session, kind, severity, text, created_at) VALUES "
+        "('2020-01-06', 'x', 'info', hex(zeroblob(500000)), '2020-01-06T14:30:00.000000+00:00'); "
+        "END"
+    )
+    connection.rollback()
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_row_49_a_full_disk_sends_nothing_or_leaves_an_order_that_is_adopted(
     tmp_path: Path, when: str
 ) -> None:
+    """Full when the intent is committed, or when the venue's answer is: the database's own error.
+
+    The process that comes next, once there is room, sends the order or adopts it.
+    """
     with world(tmp_path, {"ABC": 50.0}) as w:
         planned(w, MONDAY, ABC)
-        if when == "before":
-            w.db._connection.exec_driver_sql("PRAGMA query_only = ON")
-            w.db._connection.rollback()
-        else:
-
-            def no_more_writing(method: str, path: str) -> None:
-                if method == "POST":
-                    w.db._connection.exec_driver_sql("PRAGMA query_only = ON")
-
-            w.wire.rule = no_more_writing
-        with pytest.raises(LivekitError):
-            execute_plan(w.desk, current_plan(w.desk, MONDAY))
-        assert len(w.wire.posts()) == (0 if when == "before" else 1)
-        w.db._connection.exec_driver_sql("PRAGMA query_only = OFF")
-        w.db._connection.rollback()
-        healed(w, MONDAY)
+        plan = current_plan(w.desk, MONDAY)
+        disk_is_full_at(w, "INSERT" if when == "before" else "UPDATE")
+        with pytest.raises(LivekitError, match="full"):
+            execute_plan(w.desk, plan)
+        sent = 0 if when == "before" else 1
+        assert len(w.wire.posts()) == len(w.bought("ABC")) == sent
+        with StateDB(w.profile.state_db) as db:
+            assert db.soundness() == "ok"
+            rows = [(item.status, item.alpaca_order_id) for item in db.get_orders()]
+            assert rows == [("intended", None)] * sent
+            desk = desk_of(w.profile, w.venue, db, Lossy(w.wire.inner))
+            assert run_daily(desk, MONDAY).exit_code == 0
+            assert diagnose(desk).violations == ()
+            assert [item.shares_now for item in db.get_open_positions()] == [200]
         assert len(w.bought("ABC")) == 1
         assert w.held("ABC") == w.live_sells("ABC") == 200
-
-
-def test_row_49_the_database_says_so_when_the_disk_is_full(tmp_path: Path) -> None:
-    """No page more than there are: the database's own error for a full disk."""
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        connection = w.db._connection
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        connection.rollback()
-        with pytest.raises(LivekitError, match="full"):
-            w.db.add_alert("drill", "x" * 100_000, at=w.desk.clock.now())
-        assert w.db.soundness() == "ok"
-        assert w.db.get_alerts() == []
+        assert longest_uncovered_s(w) <= 10.0
 
 
 def test_row_50_a_file_that_cannot_be_written_fails_closed(tmp_path: Path) -> None:

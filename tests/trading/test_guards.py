@@ -84,13 +84,20 @@ def test_db_alpaca_mismatch_fails(tmp_path: Path) -> None:
 
 
 def test_recount_positions(tmp_path: Path) -> None:
-    """Slots are counted at the venue: a plan for two slots fills only the one that is left."""
+    """Slots are counted at the venue: a plan for two slots fills only the one that is left.
+
+    The share is bought by hand when the execution has reconciled and reads the clock before its
+    first buy.
+    """
     with world(tmp_path, {"ABC": 50.0, "DEF": 40.0, "GHI": 30.0}, max_positions=2) as w:
         signals(w, MONDAY, ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0))
-        w.go_to(MONDAY, "execution")
-        sleep_until(w.desk.clock, open_instant(MONDAY))
-        w.desk.client.place_order("GHI", 1, "buy", client_order_id="by-hand-1")
-        w.desk.clock.sleep(1.0)
+
+        def bought_by_hand(method: str, path: str) -> None:
+            if path == "/v2/clock":
+                w.desk.client.place_order("GHI", 1, "buy", client_order_id="by-hand-1")
+                w.desk.clock.sleep(1.0)
+
+        w.wire.rule = bought_by_hand
         outcome = w.phase(MONDAY, "execution")
         states = {item.ticker: item.state for item in outcome.execution.entries}
         assert states == {"ABC": "sent", "DEF": "capacity_full"}

@@ -9,7 +9,10 @@ from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.broker.venue.ledger import read_ledger
 from livekit.clock import Clock, sleep_until
 from livekit.sessions import open_instant
+from livekit.trading.lease import take_lease
 from livekit.trading.phases import audit_cover, run_executor
+from livekit.trading.protector import protect
+from tests.trading.faults import holding
 from tests.trading.world import World, with_clock, world
 
 MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
@@ -267,3 +270,19 @@ def test_buys_that_none_fills_are_cancelled_at_the_cutoff_however_many_they_are(
         assert {order.status for order in sent} == {"canceled"}
         minutes = (w.desk.clock.now() - open_instant(MONDAY)).total_seconds() / 60
         assert 5 <= minutes <= 7
+
+
+def test_a_sale_in_a_stops_stead_is_in_the_books_when_the_run_ends(tmp_path: Path) -> None:
+    """The stop is gone and ABC trades at 40, below it: sold at the market, and booked by the same
+    call, so that the record of the run shows a closed position.
+    """
+    bars = {("ABC", TUESDAY): (40.0, 40.0, 40.0, 40.0)}
+    with world(tmp_path, {"ABC": 50.0}, bars) as w:
+        position = holding(w)
+        w.desk.client.cancel_order(str(position.stop_order_id))
+        sleep_until(w.desk.clock, open_instant(TUESDAY) + timedelta(minutes=1))
+        assert protect(take_lease(w.desk)).uncovered == ()
+        (closed,) = w.db.get_positions()
+        assert (closed.status, closed.exit_reason) == ("closed", "protective_stop")
+        assert closed.exit_price == Decimal("39.8")  # 40 less 0.5 %
+        assert w.db.get_orders(intent="exit", working_only=True) == []

@@ -1,0 +1,76 @@
+"""The broker's partner takes cancels in trading hours only: a stop asked to go rests until 9:30."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from livekit.broker.venue.clock import InProcessClock
+from livekit.clock import sleep_until
+from livekit.sessions import open_instant
+from livekit.trading.phases import audit_cover
+from tests.trading.faults import deletes, dies, holding, leaving, sold
+from tests.trading.test_insistent_cover import seconds_uncovered
+from tests.trading.world import World, world
+
+MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
+MARKET = {"ABC": 50.0, "DEF": 50.0, "GHI": 50.0}
+
+
+def cancels_wait_for_the_open(w: World) -> None:
+    clock = w.venue.clock
+    assert isinstance(clock, InProcessClock)
+    engine = clock.app.engine
+    settings = replace(engine.settings, cancels_wait_for_open=True)
+    engine.orders = replace(engine.orders, settings=settings)
+
+
+def three_held_two_leaving(w: World) -> None:
+    holding(w, *((ticker, 80.0, 50.0) for ticker in MARKET))
+    abc, def_, _ = w.db.get_open_positions()
+    w.db.update_position(
+        int(abc.position_id or 0), pending_reason="trend_break", pending_since=MONDAY
+    )
+    leaving(w, def_)
+    cancels_wait_for_the_open(w)
+
+
+def all_well(w: World) -> None:
+    """ABC and DEF left on Tuesday, GHI stays covered, and no share was bare for ten seconds."""
+    assert not w.db.is_kill_switch_on()
+    assert {item.ticker for item in w.db.get_open_positions()} == {"GHI"}
+    assert (sold(w, "ABC"), sold(w, "DEF"), w.live_sells("GHI")) == (200, 200, 200)
+    assert max(seconds_uncovered(w).values(), default=0.0) <= 10.0
+
+
+def test_exits_are_sold_at_the_open_when_their_stops_are_gone(tmp_path: Path) -> None:
+    with world(tmp_path, MARKET) as w:
+        three_held_two_leaving(w)
+        report = w.trade(TUESDAY, "execution")
+        assert report.exit_code == 0, report.trouble
+        all_well(w)
+
+
+@pytest.mark.parametrize("strike", ["die before", "die after"])
+def test_a_crash_at_the_cancel_ends_the_same(tmp_path: Path, strike: str) -> None:
+    with world(tmp_path, MARKET) as w:
+        three_held_two_leaving(w)
+        dies(w, TUESDAY, "execution", deletes, strike)
+        assert w.trade(TUESDAY, "execution").exit_code == 0
+        all_well(w)
+
+
+def test_a_stop_that_somebody_cancels_overnight_is_placed_anew_at_the_open(tmp_path: Path) -> None:
+    with world(tmp_path, MARKET) as w:
+        position = holding(w, ("GHI", 80.0, 50.0))
+        cancels_wait_for_the_open(w)
+        w.desk.client.cancel_order(str(position.stop_order_id))
+        assert w.live_sells("GHI") == 0
+        sleep_until(w.desk.clock, open_instant(TUESDAY) - timedelta(minutes=15))
+        assert audit_cover(w.desk, TUESDAY).exit_code == 0
+        assert w.live_sells("GHI") == 200
+        assert not w.db.is_kill_switch_on()
+        assert max(seconds_uncovered(w).values(), default=0.0) <= 10.0
