@@ -26,7 +26,7 @@ from livekit.workbench.simulation.script import write_script
 
 __all__ = ["BlockResult", "Campaign", "Tally", "play_block", "play_days", "play_seed"]
 
-DAYS_A_MORNING = 100
+DAYS_A_MORNING = 20
 DAYS_A_DAWN = 20
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - only a folder of our own within it is used
 

@@ -13,7 +13,17 @@ import numpy as np
 from livekit.broker.venue.engine.history import PriceHistory
 from livekit.model import DailyBars
 
-__all__ = ["QUIET", "TICKERS", "Walk", "chance_of", "extended", "history_of", "random_walk"]
+__all__ = [
+    "QUIET",
+    "TICKERS",
+    "Walk",
+    "after_split",
+    "chance_of",
+    "extended",
+    "gapped_down",
+    "history_of",
+    "random_walk",
+]
 
 TICKERS = ("AAA", "BBB", "BRK.B", "CCC", "DDD", "EEE", "FFF", "GGG")
 
@@ -70,17 +80,38 @@ def _cents(price: float) -> float:
     return round(max(2.0, price), 2)
 
 
-def extended(past: DailyBars, later: DailyBars, split: float = 1.0) -> DailyBars:
-    """``past`` followed by ``later``, whose first bar is the ex-date of a split of ``split``."""
+def after_split(bars: DailyBars, ex_day: date, ratio: float) -> DailyBars:
+    """Bars that split ``ratio`` for one at the first one from ``ex_day`` on, if there is one."""
+    first = int(np.searchsorted(bars.sessions, np.datetime64(ex_day, "D")))
+    if first >= len(bars):
+        return bars
+    factor = np.ones(len(bars))
+    factor[first:] = ratio
+    ratios = bars.split_ratio.copy()
+    ratios[first] = ratio
+    prices = {
+        name: np.round(getattr(bars, name) / factor, 2) for name in ("open", "high", "low", "close")
+    }
+    return replace(bars, **prices, adj_close=bars.adj_close / ratio, split_ratio=ratios)
+
+
+def gapped_down(bars: DailyBars, session: date, to: float) -> DailyBars:
+    """Bars of which that of ``session``, if there is one, lies at ``to`` times its prices."""
+    at = bars.index_of(session)
+    if at < 0:
+        return bars
+    prices = {}
+    for name in ("open", "high", "low", "close"):
+        prices[name] = getattr(bars, name).copy()
+        prices[name][at] = _cents(prices[name][at] * to)
+    return replace(bars, **prices, adj_close=prices["close"])
+
+
+def extended(past: DailyBars, later: DailyBars) -> DailyBars:
+    """``past`` followed by ``later``; a split in ``later`` moves the adjusted closes of both."""
     if not len(later):
         return past
-    ratio = later.split_ratio.copy()
-    ratio[0] = split
-    on_new_basis = {
-        name: np.round(getattr(later, name) / split, 2) for name in ("open", "high", "low", "close")
-    }
-    later = replace(later, **on_new_basis, adj_close=on_new_basis["close"], split_ratio=ratio)
-    before = replace(past, adj_close=past.adj_close / split)
+    before = replace(past, adj_close=past.adj_close / float(np.prod(later.split_ratio)))
     joined = {
         name: np.concatenate([getattr(before, name), getattr(later, name)]) for name in _PRICES
     }

@@ -8,14 +8,17 @@ day believes. The rest compare both sides and are judged when a run has come to 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
+from livekit.broker.venue.engine.records import Order as VenueRow
 from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.faults import FaultKind
+from livekit.sessions import exchange_time
 from livekit.trading.order_ids import parse_client_order_id
 from livekit.workbench.simulation.points import Points
 
@@ -58,7 +61,13 @@ class _Seen:
 
 @dataclass(slots=True)
 class Referee:
-    """Watches one day. ``raw`` is the books' own connection, read only between transactions."""
+    """Watches one day. ``raw`` is the books' own connection, read only between transactions.
+
+    ``outside`` are tickers about which the two sides may differ, since somebody else or a company
+    has acted on them. ``before_cancel`` is told of each cancel that is about to leave, until it
+    has done its work. ``splitting`` is the ticker whose ex-date the ``session`` is: at its dawn a
+    reverse split leaves the leg of a group larger than the shares, until a run takes it down.
+    """
 
     points: Points
     state: Callable[[], VenueState]
@@ -68,7 +77,12 @@ class Referee:
     judged: Counter[str] = field(default_factory=Counter)
     hindrances: list[Hindrance] = field(default_factory=list)
     changes: int = 0
+    outside: set[str] = field(default_factory=set)
+    before_cancel: Callable[[str], bool] | None = None
+    splitting: str | None = None
+    session: date | None = None
     _orders: dict[str, _Seen] = field(default_factory=dict)
+    _events: int = -1
     _token: int = 0
 
     # ------------------------------------------------------------------------------ the watcher
@@ -76,6 +90,8 @@ class Referee:
     def before_request(self, method: str, path: str, body: bytes) -> None:
         """A request is about to leave: a point, and the promises about sending."""
         self.points.arrive("request", "before")
+        if method == "DELETE" and self.before_cancel is not None:
+            self.before_cancel = None if self.before_cancel(path) else self.before_cancel
         self.changes += method != "GET"
         if method == "POST" and path == "/v2/orders":
             self._judge_sending(json.loads(body))
@@ -105,6 +121,14 @@ class Referee:
     def crashed(self) -> None:
         """The process has died."""
         self._hindered(self.state().clock, uncertain=True)
+
+    def idle(self, since: datetime, until: datetime) -> None:
+        """Nobody was there, or the machine slept: nothing could be covered meanwhile."""
+        self.hindrances.append(Hindrance(since, until, uncertain=1))
+
+    def is_outside(self, text: str) -> bool:
+        """Whether a text speaks of a ticker that is outside our books."""
+        return any(re.search(rf"\b{re.escape(one)}\b", text) for one in self.outside)
 
     def broken(self, promise: str, facts: str) -> None:
         """Note a violation, once."""
@@ -175,6 +199,9 @@ class Referee:
     def _judge_venue(self) -> None:
         self.judged["venue"] += 1
         state = self.state()
+        if state.event_count == self._events:
+            return  # nothing has happened there since it was judged
+        self._events = state.event_count
         self._judge_exposure(state)
         for order in state.orders.values():
             seen = self._orders.get(order.order_id)
@@ -193,17 +220,23 @@ class Referee:
     def _judge_exposure(self, state: VenueState) -> None:
         """No short position, no more live sells than shares, one live entry a ticker."""
         for ticker, position in state.positions.items():
-            if position.qty < 0:
+            if position.qty < 0 and ticker not in self.outside:
                 self.broken("I07 never short", f"{ticker} is short {position.qty}")
         for ticker, working in state.working.items():
+            if ticker in self.outside:
+                continue
             orders = working.values()
             sells = [one for one in orders if one.side == "sell" and one.status in LIVE_SELLS]
             shares = sum(one.remaining for one in sells)
-            if shares > state.held(ticker):
+            if shares > state.held(ticker) and not self._is_of_old_basis(ticker, sells):
                 self.broken("I07 never short", f"{ticker}: {shares} sold of {state.held(ticker)}")
             buys = [one for one in orders if one.side == "buy" and _is_ours(one.client_order_id)]
             if len(buys) > 1:
                 self.broken("I01 single entry", f"{len(buys)} buys of {ticker} work at once")
+
+    def _is_of_old_basis(self, ticker: str, sells: Sequence[VenueRow]) -> bool:
+        days = {exchange_time(one.created_at).date() for one in sells}
+        return ticker == self.splitting and self.session not in days
 
     # -------------------------------------------------------------------------------- the books
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 import requests
 import urllib3
@@ -23,7 +23,7 @@ from livekit.broker.market_data import MarketData
 from livekit.broker.outcomes import Outcomes
 from livekit.broker.transport import UnusableAnswer
 from livekit.broker.venue.api import KEY_HEADERS, VenueKeys
-from livekit.broker.venue.wire import LOSSES, Answer
+from livekit.broker.venue.wire import LOSSES, Answer, Request
 from livekit.clock import Clock
 
 __all__ = ["SeamClient", "VenueLine"]
@@ -32,9 +32,7 @@ __all__ = ["SeamClient", "VenueLine"]
 class VenueLine(Protocol):
     """What carries a request to the venue's application, and lets its time pass."""
 
-    def handle(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """Answer one request."""
 
     def pass_time(self, seconds: float) -> None:
@@ -48,18 +46,20 @@ class SeamRest:
         self._line = line
         self._prefix = f"/{version}"
         self._headers = dict(zip(KEY_HEADERS, (keys.api_key, keys.secret_key), strict=False))
+        self.requests_sent = 0
+        self.changes_sent = 0
 
     def get(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
         """One read."""
-        return self._ask("GET", path, urlencode(data) if data else "", b"")
+        return self._ask("GET", path, data, b"")
 
     def post(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
         """One order."""
-        return self._ask("POST", path, "", json.dumps(data).encode())
+        return self._ask("POST", path, None, json.dumps(data).encode())
 
     def delete(self, path: str, data: Mapping[str, Any] | None = None) -> Any:
         """One cancel."""
-        return self._ask("DELETE", path, urlencode(data) if data else "", b"")
+        return self._ask("DELETE", path, data, b"")
 
     def get_account(self) -> Any:
         """As alpaca-py's trading client."""
@@ -73,8 +73,12 @@ class SeamRest:
         """As alpaca-py's trading client."""
         return self.get("/clock")
 
-    def _ask(self, method: str, path: str, query: str, body: bytes) -> Any:
-        answer = self._line.handle(method, self._prefix + path, query, self._headers, body)
+    def _ask(self, method: str, path: str, data: Mapping[str, Any] | None, body: bytes) -> Any:
+        self.requests_sent += 1
+        self.changes_sent += method != "GET"
+        query = {name: str(value) for name, value in data.items()} if data else {}
+        request = Request(method, self._prefix + path, query, body)
+        answer = self._line.answer(request, self._headers)
         if answer.delivery in LOSSES:
             raise _loss(answer)
         if answer.delivery == "drip":
@@ -83,7 +87,13 @@ class SeamRest:
             raise _refusal(answer)
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise UnusableAnswer(f"HTTP {answer.status}, a redirect, was not followed")
-        return json.loads(answer.body) if answer.body else None
+        return _decoded(answer.body) if answer.body else None
+
+
+@lru_cache(maxsize=64)
+def _decoded(body: bytes) -> Any:
+    """The value of a body, which readers do not change; the same body comes again and again."""
+    return json.loads(body)
 
 
 def _loss(answer: Answer) -> requests.RequestException:
@@ -109,9 +119,10 @@ class SeamClient(AlpacaClient):
 
     def __init__(self, line: VenueLine, keys: VenueKeys, clock: Clock) -> None:
         self.base_url = "in process"
-        self._adapters = ()
         self._outcomes = Outcomes(clock, (keys.api_key, keys.secret_key))
         self._trading: Any = SeamRest(line, keys, "v2")
         stocks: Any = SeamRest(line, keys, "v2")
         actions: Any = SeamRest(line, keys, "v1")
+        counters: Any = (self._trading, stocks, actions)  # they count as the HTTP adapters do
+        self._adapters = counters
         self._market_data = MarketData(stocks, actions, self._outcomes, "iex")

@@ -23,7 +23,7 @@ from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.faults import FaultKind
 from livekit.broker.venue.session import IN_PROCESS_URL
 from livekit.broker.venue.transport import VenueTransport
-from livekit.broker.venue.wire import Answer
+from livekit.broker.venue.wire import Answer, Request
 from livekit.config import Profile
 from livekit.prices.alpaca_source import AlpacaPriceSource
 from livekit.prices.remembered import RememberedSource
@@ -64,16 +64,20 @@ class Line:
     def handle(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
+        """Carry one request as HTTP has it."""
+        return self.answer(Request.read(method, path, query, body), headers)
+
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """Carry one request. While the venue stays silent, its clock runs on."""
-        self._watcher.before_request(method, path, body)
+        self._watcher.before_request(request.method, request.path, request.body)
         self.requests += 1
         strikes = len(self.app.faults.strikes)
         asked_at = self.app.engine.now
-        answer = self.app.handle(method, path, query, headers, body)
+        answer = self.app.answer(request, headers)
         if answer.delivery == "silence":
             self.app.pass_time(min(answer.delay_s, READ_TIMEOUT_S))
         struck = self.app.faults.strikes[strikes:]
-        self._watcher.after_request(method, asked_at, struck[0].kind if struck else None)
+        self._watcher.after_request(request.method, asked_at, struck[0].kind if struck else None)
         return answer
 
     def pass_time(self, seconds: float) -> None:

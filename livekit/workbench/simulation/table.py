@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 from livekit.broker.venue.faults import FaultKind
 from livekit.workbench.simulation.campaign import Campaign, Tally
+from livekit.workbench.simulation.traits import TRAITS
 
 __all__ = ["progress_line", "replay_command", "result_lines"]
 
-OPERATOR = ("crashes", "runs")
+RUNS = ("crashes", "runs")
 
 
 def replay_command(seed: int, *, every_event: bool) -> str:
@@ -28,15 +29,19 @@ def result_lines(campaign: Campaign, tally: Tally, seconds: float, jobs: int) ->
     yield f"requests             {tally.requests}"
     yield f"process runs         {tally.happenings['runs'] + tally.happenings['crashes']}"
     yield f"crashes              {tally.happenings['crashes']} at {len(tally.points)} points"
-    others = Counter({k: n for k, n in tally.happenings.items() if k not in OPERATOR})
-    for name, count in sorted(others.items()):
-        yield f"  {name:<25} {count:>8}"
+    seen = sum(tally.happenings[name] > 0 for name in TRAITS)
+    yield f"traits of the days   {seen} of {len(TRAITS)}"
+    for name in TRAITS:
+        yield f"  {name:<34} {tally.happenings[name]:>8}"
+    others = {name for name, count in tally.happenings.items() if count} - {*RUNS, *TRAITS}
+    for name in sorted(others):
+        yield f"  {name:<34} {tally.happenings[name]:>8}"
     yield f"faults struck        {sum(tally.faults.values())} of {len(tally.faults)} kinds"
     for kind in FaultKind:
-        yield f"  {kind.value:<25} {tally.faults[kind.value]:>8}"
+        yield f"  {kind.value:<34} {tally.faults[kind.value]:>8}"
     yield f"invariants judged    {sum(tally.judged.values())}, all of them {check}"
     for name, count in sorted(tally.judged.items()):
-        yield f"  {name:<25} {count:>8}"
+        yield f"  {name:<34} {count:>8}"
     yield f"longest uncovered    {tally.worst_uncovered_s:.1f} s, hindrances by faults included"
     yield f"violations           {tally.broken}"
     for seed, found in sorted(tally.failures.items()):
