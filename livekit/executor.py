@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from livekit.clock import SystemClock
-from livekit.errors import KillSwitchOn, LockHeld
+from livekit.errors import KillSwitchOn
 from livekit.workbench.command_line import OneLineParser, exit_code_of
 
 if TYPE_CHECKING:
@@ -83,15 +83,12 @@ def _preview(profile: Profile, plan: Plan) -> int:
 
 def _execute(profile: Profile, plan: Plan, *, part: str, skip_time_check: bool) -> PhaseOutcome:
     """Execute, or attach to the executor that is at work on this plan already."""
-    from livekit.trading.following import follow_executor
+    from livekit.trading.following import alone_or_attached
 
-    try:
+    def alone() -> PhaseOutcome:
         return _execute_alone(profile, plan, part=part, skip_time_check=skip_time_check)
-    except LockHeld:
-        followed = follow_executor(profile, plan.session, plan.sha256, sleep=SystemClock().sleep)
-    if followed is not None:
-        return followed
-    return _execute_alone(profile, plan, part=part, skip_time_check=skip_time_check)
+
+    return alone_or_attached(profile, plan, part, alone, sleep=SystemClock().sleep)
 
 
 def _execute_alone(

@@ -3,8 +3,9 @@
 ==============  ==================================================================================
 `series`        prices, indicators and curves brought on the basis that a chart shows
 `charts`        charts from values, in plotly's terms; `book_charts` those of the executed book
+`book_view`     what they show, read from a desk; so are `position_views` and `changes`
 `tables`        a table as HTML and as plain text, untrusted text always as text
-`day_tables`    the tables of a day, `distances` those of one position
+`day_tables`    the tables of a day, `plan_tables` those of a plan, `distances` of one position
 `show`          shows tables and charts in a notebook
 `day`           what a notebook cell calls; `daily` performs its phases, `entry` begins them
 `review`        the plan that a person decides on, with its `widgets`

@@ -29,7 +29,7 @@ import nbformat
 
 from livekit.errors import BadInput, UsageError
 from livekit.workbench.archiving.assets import Asset, hash_in_name, page_assets
-from livekit.workbench.archiving.page import PageHeader, Section, export_page, sections_metadata
+from livekit.workbench.archiving.page import PageHeader, export_page
 from livekit.workbench.archiving.secret_scan import require_no_secret
 
 __all__ = [
@@ -81,15 +81,14 @@ def seal(
     executed: Path,
     header: PageHeader,
     *,
-    sections: Sequence[Section] = (),
     secrets: Sequence[str] = (),
 ) -> ArchivedRun:
-    """Clean an executed notebook, add ``sections``, render its page and archive both.
+    """Clean an executed notebook, render its page and archive both.
 
     The page names the notebook's hash. Raises what `archive_run` raises, and `BadInput` when
     ``executed`` is not a notebook.
     """
-    notebook = clean_notebook(executed, sections)
+    notebook = clean_notebook(executed)
     page = page_of(notebook, header)
     return archive_run(
         archive_dir,
@@ -149,11 +148,8 @@ def _sha256(content: bytes) -> str:
 # ------------------------------------------------------------------------------- the notebook
 
 
-def clean_notebook(executed: Path, sections: Sequence[Section] = ()) -> str:
-    """The executed notebook's JSON without paths of this machine and without widget state.
-
-    ``sections`` go into its metadata, so that its page can always be made again from it alone.
-    """
+def clean_notebook(executed: Path) -> str:
+    """The executed notebook's JSON without paths of this machine and without widget state."""
     try:
         notebook = nbformat.read(executed, as_version=4)
     except (OSError, ValueError, AttributeError) as error:
@@ -164,8 +160,6 @@ def clean_notebook(executed: Path, sections: Sequence[Section] = ()) -> str:
         if papermill.get(name):
             papermill[name] = Path(papermill[name]).name
     papermill.pop("environment_variables", None)
-    if sections:
-        notebook.metadata["livekit"] = sections_metadata(sections)
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

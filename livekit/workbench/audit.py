@@ -97,14 +97,20 @@ _FILLS = (
     " coalesce(p.split_factor, 1.0) <> 1.0"
     " FROM fills f LEFT JOIN positions p ON p.position_id = f.position_id"
 )
+_HELD = (
+    "SELECT ticker, actual_shares - sold_shares, split_factor, odd_shares_sold FROM positions"
+    " WHERE status = 'open'"
+)
+_BASELINE_CASH = "SELECT value FROM system_config WHERE key = 'baseline_cash_usd'"
 
 
-def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
+def _rows(path: Path, *queries: str) -> list[list[tuple[object, ...]]]:
+    """The rows of each query."""
     if not path.is_file():
         raise StateUnusable(path, "is absent")
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return connection.execute(query).fetchall()
+        return [connection.execute(query).fetchall() for query in queries]
     except sqlite3.Error as error:
         raise StateUnusable(path, f"cannot be read ({error})") from error
     finally:
@@ -113,6 +119,7 @@ def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 def read_state_book(path: Path) -> StateBook:
     """Read our side from the state database alone."""
+    booked, held, baseline = _rows(path, _FILLS, _HELD, _BASELINE_CASH)
     fills = tuple(
         StateFill(
             str(row[0]),
@@ -122,20 +129,15 @@ def read_state_book(path: Path) -> StateBook:
             Decimal(str(row[4])),
             of_split=bool(row[5]),
         )
-        for row in _rows(path, _FILLS)
-    )
-    query = (
-        "SELECT ticker, actual_shares - sold_shares, split_factor, odd_shares_sold FROM positions"
-        " WHERE status = 'open'"
+        for row in booked
     )
     rows = [
         (str(ticker), int(str(count)), float(str(factor)), int(str(odd)))
-        for ticker, count, factor, odd in _rows(path, query)
+        for ticker, count, factor, odd in held
     ]
     shares = {ticker: int(count * factor + 1e-9) - odd for ticker, count, factor, odd in rows}
     split = frozenset(ticker for ticker, _, factor, _ in rows if factor != 1.0)
-    query = "SELECT value FROM system_config WHERE key = 'baseline_cash_usd'"
-    cash = [Decimal(str(value)) for (value,) in _rows(path, query)]
+    cash = [Decimal(str(value)) for (value,) in baseline]
     return StateBook(fills, shares, split, cash[0] if cash else Decimal(0))
 
 
@@ -226,7 +228,9 @@ def _cash_differences(theirs: Decimal, ours: Decimal, says: str) -> list[str]:
 
 def digest(state_db: Path) -> str:
     """One hash over fills, positions, decisions and equity of a state database."""
+    found = _rows(state_db, *(query for _, query in _DIGESTED))
     content = {
-        name: sorted(json.dumps(row) for row in _rows(state_db, query)) for name, query in _DIGESTED
+        name: sorted(json.dumps(row) for row in rows)
+        for (name, _), rows in zip(_DIGESTED, found, strict=True)
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,14 @@ from typing import Any
 
 from livekit.model import Position
 from livekit.state import EquityPoint
-from livekit.workbench.charts import BLUE, ORANGE, VERMILION, Chart
+from livekit.workbench.charts import (
+    BLUE,
+    ORANGE,
+    VERMILION,
+    Chart,
+    chart_layout,
+    value_axis,
+)
 from livekit.workbench.series import month_ticks
 from livekit.workbench.tables import NOTHING, Column, Row, Table, pct, price, usd
 
@@ -67,11 +74,11 @@ def exposure_chart(points: Sequence[EquityPoint], *, base_usd: float) -> Chart:
         "yaxis": "y2",
         "marker": {"color": ORANGE},
     }
-    layout = _layout("Exposure of the broker's book", 420) | {
+    meta = _exposure_words(points, shares)
+    layout = chart_layout("Exposure of the broker's book", 420, meta) | {
         "xaxis": axis,
-        "yaxis": _axis("invested, %", [0.42, 1]),
-        "yaxis2": _axis("positions", [0, 0.32]),
-        "meta": _exposure_words(points, shares),
+        "yaxis": value_axis("invested, %", domain=(0.42, 1)),
+        "yaxis2": value_axis("positions", domain=(0, 0.32)),
     }
     return Chart((filled, counts), layout)
 
@@ -154,11 +161,10 @@ def profit_chart(groups: Sequence[GroupProfit], title: str) -> Chart:
         f"{group.name}: {usd(group.pnl_usd, signed=True)} USD in {group.trades} trades"
         for group in groups
     )
-    layout = _layout(title, 330) | {
+    layout = chart_layout(title, 330, f"{title}: {words}.") | {
         "xaxis": {"type": "category", "automargin": True},
-        "yaxis": _axis("P&L, USD", [0, 1]),
+        "yaxis": value_axis("P&L, USD"),
         "showlegend": False,
-        "meta": f"{title}: {words}.",
     }
     return Chart((bars,), layout)
 
@@ -230,14 +236,14 @@ def slippage_chart(costs: Sequence[FillCost]) -> Chart:
         "marker": _gain_marker([cost.slippage_pct <= 0 for cost in costs]),
     }
     total = sum(cost.cost_usd for cost in costs)
-    layout = _layout("Slippage against the open", 330) | {
+    meta = (
+        f"Slippage of {len(costs)} fills against the official open; "
+        f"together {usd(total, signed=True)} USD, a cost if positive."
+    )
+    layout = chart_layout("Slippage against the open", 330, meta) | {
         "xaxis": {"type": "category", "automargin": True},
-        "yaxis": _axis("worse than the open, %", [0, 1]),
+        "yaxis": value_axis("worse than the open, %"),
         "showlegend": False,
-        "meta": (
-            f"Slippage of {len(costs)} fills against the official open; "
-            f"together {usd(total, signed=True)} USD, a cost if positive."
-        ),
     }
     return Chart((bars,), layout)
 
@@ -269,26 +275,3 @@ def slippage_table(costs: Sequence[FillCost]) -> Table:
     )
     total = usd(sum(cost.cost_usd for cost in costs), signed=True) if costs else NOTHING
     return Table(f"Every fill against the official open: cost {total} USD", columns, rows)
-
-
-# ----------------------------------------------------------------------------------------- words
-
-
-def _layout(title: str, height: int) -> dict[str, Any]:
-    return {
-        "title": {"text": html.escape(title, quote=False), "x": 0, "font": {"size": 15}},
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "hovermode": "x unified",
-        "dragmode": False,
-    }
-
-
-def _axis(title: str, domain: list[float]) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "title": {"text": html.escape(title, quote=False)},
-        "automargin": True,
-        "zeroline": True,
-    }

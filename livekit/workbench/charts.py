@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livekit.model import DailyBars, FloatArray, WeeklyBars
+from livekit.model import FloatArray
 from livekit.workbench.series import (
     DAILY_CURVE_SESSIONS,
     Curve,
@@ -24,13 +24,19 @@ from livekit.workbench.series import (
     drawdown_pct,
     grouped,
     month_ticks,
-    price_view,
 )
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Chart", "ExitMark", "position_chart", "position_figure", "profit_curves"]
+__all__ = [
+    "Chart",
+    "ExitMark",
+    "chart_layout",
+    "position_figure",
+    "profit_curves",
+    "value_axis",
+]
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
@@ -74,33 +80,6 @@ class ExitMark:
     reason: str
 
 
-def position_chart(
-    bars: DailyBars,
-    weekly: WeeklyBars,
-    ema: FloatArray,
-    nwl: FloatArray,
-    *,
-    entry_session: date,
-    entry_price: float,
-    stop_price: float,
-    title: str,
-    exit: ExitMark | None = None,  # noqa: A002 - the word of the trade
-) -> Chart:
-    """One position: candles, weekly EMA and low, protective stop, entry and exit.
-
-    ``entry_price`` is on the basis of its session, ``stop_price`` on that of the last bar. An
-    indicator steps at a week's end to the value known from then on.
-    """
-    return position_figure(
-        price_view(bars, weekly, ema, nwl),
-        entry_session=entry_session,
-        entry_price=entry_price,
-        stop_price=stop_price,
-        title=title,
-        exit_mark=exit,
-    )
-
-
 def position_figure(
     view: PriceView,
     *,
@@ -110,7 +89,11 @@ def position_figure(
     title: str,
     exit_mark: ExitMark | None = None,
 ) -> Chart:
-    """`position_chart` for a view that is already made."""
+    """One position: candles, weekly EMA and low, protective stop, entry and exit.
+
+    ``entry_price`` is on the basis of its session, ``stop_price`` on that of the last bar. An
+    indicator steps at a week's end to the value known from then on.
+    """
     traces = [
         _candles(view),
         _steps(view, view.ema, view.ema_name, (BLUE, "solid")),
@@ -119,15 +102,18 @@ def position_figure(
         *([_exit_marker(view, exit_mark)] if exit_mark else []),
     ]
     positions, labels = month_ticks(view.sessions)
-    layout = _layout(title, 330) | {
+    meta = _description(view, entry_session, entry_price, stop_price)
+    layout = chart_layout(title, 330, meta) | {
         "xaxis": _date_axis(positions, labels) | {"rangeslider": {"visible": False}},
         "yaxis": {"hoverformat": f".{view.decimals}f", "side": "right", "automargin": True},
-        "meta": _description(view, entry_session, entry_price, stop_price),
     }
     return Chart(tuple(trace for trace in traces if trace), layout)
 
 
-def _layout(title: str, height: int) -> dict[str, Any]:
+def chart_layout(
+    title: str, height: int, meta: str, *, hovermode: str = "x unified"
+) -> dict[str, Any]:
+    """What all charts share; ``meta`` is the description for those who cannot see one."""
     return {
         "title": {"text": html.escape(title, quote=False), "x": 0, "font": {"size": 15}},
         "height": height,
@@ -139,8 +125,22 @@ def _layout(title: str, height: int) -> dict[str, Any]:
             "yref": "container",
             "yanchor": "bottom",
         },
-        "hovermode": "x unified",
+        "hovermode": hovermode,
         "dragmode": False,
+        "meta": meta,
+    }
+
+
+def value_axis(
+    title: str, numbers: str = "", *, domain: tuple[float, float] = (0, 1)
+) -> dict[str, Any]:
+    """A vertical axis with zero marked; ``numbers`` is the format of a value that is pointed at."""
+    return {
+        "domain": list(domain),
+        "title": {"text": html.escape(title, quote=False)},
+        "hoverformat": numbers,
+        "automargin": True,
+        "zeroline": True,
     }
 
 
@@ -215,6 +215,14 @@ def _trade_lines(
     ends = _iso((start, view.sessions[-1]))
     digits = view.decimals
     stop = _line(f"stop {stop_price:.{digits}f}", ends, [stop_price] * 2, (VERMILION, "dashdot"))
+    # a dash at its end, since the line has no length yet on the day of the entry
+    dash = {
+        "symbol": "line-ew",
+        "size": [0, 14],
+        "opacity": 1,
+        "line": {"color": VERMILION, "width": 2},
+    }
+    stop |= {"mode": "lines+markers", "marker": dash}
     if factor is None:
         return [stop]
     level = round(entry_price * factor, digits)
@@ -269,11 +277,11 @@ def profit_curves(
     days = sorted({day for point, _ in points for day in point.days})
     positions, labels = month_ticks(days)
     axis = _date_axis(positions, labels) | {"anchor": "y2", "categoryarray": _iso(days)}
-    layout = _layout(title, 460) | {
+    meta = _curves_description([curve for curve, _ in styled])
+    layout = chart_layout(title, 460, meta) | {
         "xaxis": axis,
-        "yaxis": _value_axis([0.36, 1], "P&L, USD", ",.0f"),
-        "yaxis2": _value_axis([0, 0.28], "drawdown, %", ".2f"),
-        "meta": _curves_description([curve for curve, _ in styled]),
+        "yaxis": value_axis("P&L, USD", ",.0f", domain=(0.36, 1)),
+        "yaxis2": value_axis("drawdown, %", ".2f", domain=(0, 0.28)),
     }
     lines = (line for point, style in points for line in _curve_lines(point, style))
     return Chart(tuple(lines), layout)
@@ -309,16 +317,6 @@ def _curve_lines(points: _Points, style: tuple[str, str]) -> list[dict[str, Any]
         | group
         | below,
     ]
-
-
-def _value_axis(domain: list[float], title: str, numbers: str) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "title": {"text": html.escape(title, quote=False)},
-        "hoverformat": numbers,
-        "automargin": True,
-        "zeroline": True,
-    }
 
 
 def _curves_description(curves: Sequence[Curve]) -> str:

@@ -27,12 +27,13 @@ from livekit.trading.phases import (
     PhaseOutcome,
     audit_cover,
     due_instant,
+    guarded,
     last_instant,
     perform,
     worst_exit_code,
 )
 
-__all__ = ["DailyReport", "Performer", "PhaseReport", "perform_recorded", "run_daily"]
+__all__ = ["DailyReport", "Performer", "PhaseReport", "perform_recorded", "recorded", "run_daily"]
 
 Performer = Callable[[Desk, str, date], PhaseOutcome]
 
@@ -83,11 +84,18 @@ class DailyReport:
 
 
 def perform_recorded(desk: Desk, phase: str, session: date) -> PhaseOutcome:
-    """Perform a phase in this process, with its row in the run log."""
+    """Perform a phase in this process, with its row in the run log; raises `LockHeld`."""
     with sole_writer(desk.profile):
-        run_id = start_record(desk, phase, session)
-        outcome = perform(desk, phase, session)
-        finish_record(desk, run_id, outcome)
+        return recorded(desk, phase, session, lambda: perform(desk, phase, session))
+
+
+def recorded(
+    desk: Desk, phase: str, session: date, act: Callable[[], PhaseOutcome]
+) -> PhaseOutcome:
+    """Perform a phase by ``act``, with its row in the run log."""
+    run_id = start_record(desk, phase, session)
+    outcome = guarded(phase, session, act)
+    finish_record(desk, run_id, outcome)
     return outcome
 
 

@@ -11,25 +11,18 @@ hold of it: nothing is performed, and nothing recorded, a second time.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from livekit.clock import sleep_until
-from livekit.errors import BadInput, RunIncomplete, UsageError
-from livekit.model import ClosedTrade, DailyBars, Plan, PlannedOrder, Position, VenueOrder
+from livekit.errors import BadInput, UsageError
+from livekit.model import ClosedTrade, Plan, PlannedOrder
 from livekit.sessions import next_session, parse_session
 from livekit.state import Run, StateDB
-from livekit.strategy.weekly_bars import aggregate_daily_to_weekly, indicator
 from livekit.trading.approvals import approval_item
-from livekit.trading.cover import live_cover
 from livekit.trading.desk import Desk
-from livekit.trading.executor import execution_parts
-from livekit.trading.holdings import look_back_start, recent_bars
 from livekit.trading.living import marked_living
 from livekit.trading.opening import (
     CONTROL_URL,
@@ -43,25 +36,22 @@ from livekit.trading.opening import (
 from livekit.trading.phases import (
     EXECUTION,
     PhaseOutcome,
-    current_plan,
-    due_instant,
     guarded,
     perform,
-    worst_exit_code,
+    wait_until_due,
 )
-from livekit.trading.plans import plan_file_name, plan_from_body
-from livekit.trading.protector import open_orders
+from livekit.trading.plans import plan_from_body
+from livekit.workbench.book_view import exposure_of, profits_of, slippage_of
+from livekit.workbench.changes import changes_since, changes_table
 from livekit.workbench.daily import finish_record, start_record
-from livekit.workbench.day_tables import Approval, Cover
 from livekit.workbench.operator import operator_name
+from livekit.workbench.plan_tables import Approval
+from livekit.workbench.position_views import indicator_names, live_views, past_views
 from livekit.workbench.review.board import read_board
 from livekit.workbench.review.desk import Reviewer
 from livekit.workbench.review.past import (
-    as_it_was,
     closed_in,
     completed_run,
-    held_after,
-    known_until,
     recorded_lines,
     twin_trades,
 )
@@ -73,10 +63,11 @@ from livekit.workbench.review.reports import (
     views_of_the_past,
 )
 from livekit.workbench.review.show import has_a_person, show_board, show_controls
+from livekit.workbench.runs.child import execute_as_child
 from livekit.workbench.show import (
-    PositionView,
     show_breaks,
     show_facts,
+    show_items,
     show_orders,
     show_plan,
     show_positions,
@@ -85,7 +76,7 @@ from livekit.workbench.show import (
     show_table,
 )
 from livekit.workbench.verdict.view import VerdictView, read_verdict
-from livekit.workbench.watching.live_view import RENEWALS_A_SECOND, LiveView
+from livekit.workbench.watching.live_view import LiveView
 
 __all__ = ["STATE_DB_VARIABLE", "Day", "open_day", "warm_up"]
 
@@ -151,8 +142,7 @@ class Day:
         """Perform the phase, unless it is done, and show what happened, one line a fact."""
         if self._done is not None:
             return self._recalled(self._done)
-        if self._desk.profile.venue == "simulated":
-            sleep_until(self._desk.clock, due_instant(self._phase, self._session))
+        wait_until_due(self._desk, self._phase, self._session)
         if self._by_person:
             self._run_id = start_record(self._desk, self._phase, self._session)
             self._resources.enter_context(marked_living(self._desk.profile, self._run_id))
@@ -177,60 +167,17 @@ class Day:
             return perform(self._desk, self._phase, self._session)
 
     def _execute(self) -> PhaseOutcome:
-        """Run the executor as a process of its own, so that a dying kernel does not stop it."""
-        return guarded(EXECUTION, self._session, self._run_executor_process)
+        return guarded(EXECUTION, self._session, self._execute_as_child)
 
-    def _run_executor_process(self) -> PhaseOutcome:
-        plan = current_plan(self._desk, self._session)
-        parts = execution_parts(self._desk.config)
-        ended = [self._run_part(plan, part) for part in parts]
-        return PhaseOutcome(
-            EXECUTION,
-            self._session,
-            worst_exit_code([item.exit_code for item in ended]),
-            tuple(dict.fromkeys(line for item in ended for line in item.lines)),
-        )
-
-    def _run_part(self, plan: Plan, part: str) -> PhaseOutcome:
-        profile = self._desk.profile
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "livekit.executor",
-                "--signals-file",
-                str(profile.signals_dir / plan_file_name(plan.strategy, plan.session)),
-                "--state-db",
-                str(profile.state_db),
-                "--manifest",
-                str(profile.manifest),
-                "--phase",
-                part,
-                "-v",
-            ],
-            env={**os.environ, **self._link.environment},
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        lines = self._watched(child)
-        if child.returncode == 1 and not lines:
-            raise RunIncomplete(EXECUTION, self._session, "the executor ended without a word")
-        return PhaseOutcome(EXECUTION, self._session, child.returncode, lines)
-
-    def _watched(self, child: subprocess.Popen[str]) -> tuple[str, ...]:
-        """What the executor said by its end; meanwhile a person sees its orders move."""
+    def _execute_as_child(self) -> PhaseOutcome:
+        """A dying kernel does not stop the executor; a person sees its orders move meanwhile."""
         watched = self._by_person and has_a_person()
-        view = LiveView(self._desk.db, self._session, is_watched=watched)
-        while True:
-            try:
-                out, err = child.communicate(timeout=1 / RENEWALS_A_SECOND)
-            except subprocess.TimeoutExpired:
-                view.renew()
-            else:
-                view.finish()
-                return tuple(f"{out}{err}".splitlines())
+        view = LiveView(self._desk.db, self._session, is_watched=watched, own_run=self._run_id)
+        outcome = execute_as_child(
+            self._desk, self._session, self._link.environment, meanwhile=view.renew
+        )
+        view.finish()
+        return outcome
 
     def seal(self, outcome: PhaseOutcome) -> None:
         """Write the run record; without it the run does not count, whatever the notebook shows.
@@ -345,50 +292,35 @@ class Day:
 
     def show_positions(self) -> None:
         """Show every position: candles, EMA, N-week low, stop, entry, and cover if it is live."""
-        config = self._desk.config
-        names = (_line_name(config.primary_strategy), _line_name(config.shadow_strategy))
         if self._done is None:
-            show_positions(self._live_views(), names=names)
+            views = live_views(self._desk, self._session)
         else:
-            show_positions(self._past_views(), names=names)
+            views = past_views(self._desk, self._session, self._phase)
+        show_positions(views, names=indicator_names(self._desk))
 
-    def _live_views(self) -> list[PositionView]:
-        positions = self._desk.db.get_open_positions()
-        bars = self._bars(positions, max(self._session, self._desk.order_session()))
-        orders = open_orders(self._desk) if positions else ()
-        return [self._view(item, bars.get(item.ticker), _cover(item, orders)) for item in positions]
-
-    def _past_views(self) -> list[PositionView]:
-        positions = held_after(self._desk.db, self._session, self._phase)
-        bars = self._bars(positions, known_until(self._session, self._phase))
-        held = ((item, bars.get(item.ticker)) for item in positions)
-        return [
-            self._view(item if known is None else as_it_was(item, known), known)
-            for item, known in held
-        ]
-
-    def _bars(self, positions: Sequence[Position], last: date) -> Mapping[str, DailyBars]:
-        return recent_bars(self._desk, [item.ticker for item in positions], self._session, last)
-
-    def _view(
-        self, position: Position, bars: DailyBars | None, cover: Cover | None = None
-    ) -> PositionView:
-        if bars is None:
-            return PositionView(position, None, cover=cover)
-        weekly = aggregate_daily_to_weekly(bars, cut_at=look_back_start(self._desk, self._session))
-        primary, shadow = (
-            indicator(weekly, *self._desk.config.trailing(name))
-            for name in (self._desk.config.primary_strategy, self._desk.config.shadow_strategy)
-        )
-        return PositionView(position, bars, weekly, primary, shadow, cover)
+    def show_changes(self) -> None:
+        """Show what the session changed in the executed book."""
+        show_table(changes_table(changes_since(self._desk.db, self._session)))
 
     def show_orders(self) -> None:
         """Show the session's orders and what was filled."""
         show_orders(self._desk.db.get_orders(trade_date=self._session))
 
+    def show_slippage(self) -> None:
+        """Show every fill of the session against the official open."""
+        show_items(slippage_of(self._desk, self._session))
+
+    def show_exposure(self) -> None:
+        """Show what part of the capital was invested, session by session."""
+        show_items(exposure_of(self._desk, self._session))
+
+    def show_profits(self) -> None:
+        """Show the P&L of the closed trades by grade and by exit reason."""
+        show_items(profits_of(self._desk, self._session))
+
     def show_breaks(self) -> None:
         """Show the open differences between the books and the broker."""
-        show_breaks(self._desk.db.open_breaks())
+        show_breaks(self._desk.db.open_breaks(), self._desk.clock.now())
 
     def show_trades(self, outcome: PhaseOutcome) -> None:
         """Show the trades that the executed book and the twins closed in the session."""
@@ -407,21 +339,3 @@ class Day:
     def verdict(self) -> VerdictView:
         """The verdict on the record up to this session; a phase done now keeps it in the books."""
         return read_verdict(self._desk, self._session, keep=self._done is None)
-
-
-def _cover(position: Position, orders: Sequence[VenueOrder]) -> Cover:
-    """The live sells at the venue that stand behind a position."""
-    live = [item for item in orders if item.ticker == position.ticker and item.is_live_cover]
-    stops = [item for item in live if item.stop_price is not None]
-    return Cover(
-        position.ticker,
-        live_cover(position.ticker, live),
-        "stop" if stops else "exit" if live else "none",
-        stops[0].stop_price if stops else None,
-        live[0].order_id if live else "",
-    )
-
-
-def _line_name(strategy: str) -> str:
-    prefix, _, period = strategy.partition("_p")
-    return f"{prefix.upper()}({period})"

@@ -12,13 +12,14 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Self
 
 from livekit.backtest import BacktestResult, PortfolioSimulator
 from livekit.broker.venue.book import Book
+from livekit.clock import SystemClock
 from livekit.comparison.evidence import Evidence
 from livekit.comparison.parity import TradeDifference, compare_trades
 from livekit.config import Profile
@@ -37,13 +38,14 @@ from livekit.trading.record import evidence_so_far
 from livekit.trading.registration import register_profile, undone_on_refusal
 from livekit.workbench.audit import Audit, audit_files, digest
 from livekit.workbench.daily import DailyReport, Performer, perform_recorded, run_daily
+from livekit.workbench.runs.plain import plain_performer
 
 __all__ = ["LAST_SESSION", "DemoResult", "GappedStop", "Progress", "run_demo"]
 
 LAST_SESSION = date(2020, 3, 31)
 
 Progress = Callable[[date, int, int], None]
-NotebookPerformer = Callable[[Profile, Link], Performer]
+NotebookPerformer = Callable[[Profile, Link], AbstractContextManager[Performer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ def run_demo(
 ) -> DemoResult:
     """Trade the stretch from the profile's first session to ``last`` on a new, empty profile.
 
-    ``notebooks`` makes the performer of the four telling sessions; without it they are performed
-    in process like the others. Raises `UsageError` unless the profile is simulated, and for a
+    ``notebooks`` makes the performer of the four telling sessions; without it they leave the same
+    in the books, and no pages. Raises `UsageError` unless the profile is simulated, and for a
     folder that is not a former demo's; `LockHeld` while another command has the former demo open.
     """
     first = _first_session(profile)
@@ -133,7 +135,8 @@ def run_demo(
             register_profile(profile, link.client, link.clock)
         write_demo_reports(profile.reports_dir, prices, demo_earnings_path(), first, last)
     simulated = _simulate(profile, prices, first, last)
-    telling = _telling_sessions(simulated, last) if notebooks else ()
+    telling = _telling_sessions(simulated, last)
+    plain = plain_performer(sleep=SystemClock().sleep)
     sessions = sessions_between(first, last)
     reports = []
     with StateDB(profile.state_db) as db, _Venue(profile) as venue:
@@ -141,9 +144,10 @@ def run_demo(
             progress(session, number, len(sessions))
             in_kernel = notebooks is not None and session in telling
             link = venue.link(served=in_kernel)
-            performer = notebooks(profile, link) if in_kernel and notebooks else perform_recorded
             desk = desk_on(profile, link, db)
-            reports.append(run_daily(desk, session, performer=performer))
+            without = nullcontext(plain if session in telling else perform_recorded)
+            with notebooks(profile, link) if in_kernel and notebooks else without as performer:
+                reports.append(run_daily(desk, session, performer=performer))
         live = _live_trades(db, prices, first, last)
         most_held = max(point.positions for point in db.get_equity(BROKER))
         books = _last_points(db, profile)
@@ -158,7 +162,7 @@ def run_demo(
         audit=audit_files(profile.venue_db, profile.state_db),
         digest=digest(profile.state_db),
         reports=tuple(reports),
-        telling=telling,
+        telling=telling if notebooks else (),
         most_held=most_held,
         books=books,
         evidence=evidence,

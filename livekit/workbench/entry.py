@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 
+from livekit.clock import SystemClock
 from livekit.config import Profile
 from livekit.errors import LockHeld, ManifestMismatch, StateUnusable, UnknownParameter
 from livekit.prices import ParquetPriceSource, demo_earnings_path
@@ -12,6 +14,7 @@ from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
 from livekit.trading.following import living_executor
 from livekit.trading.opening import (
+    Link,
     desk_on,
     open_link,
     price_source,
@@ -20,9 +23,11 @@ from livekit.trading.opening import (
 )
 from livekit.trading.phases import PHASES
 from livekit.trading.registration import register_profile, undone_on_refusal
-from livekit.workbench.daily import DailyReport, perform_recorded, run_daily
+from livekit.workbench.daily import DailyReport, Performer, run_daily
 from livekit.workbench.demo import LAST_SESSION
+from livekit.workbench.runs.nursery import Nursery
 from livekit.workbench.runs.phases import loading_kernels, notebook_performer
+from livekit.workbench.runs.plain import plain_performer
 from livekit.workbench.watching.watch import Watch
 
 __all__ = ["daily_run", "register"]
@@ -95,14 +100,18 @@ def daily_run(
             loading_kernels(wanted=notebooks) as nursery,
             StateDB(profile.state_db) as db,
             open_link(profile, mode="served" if notebooks else "in_process") as link,
+            _performer(profile, link, nursery, notebooks=notebooks) as performer,
         ):
             desk = desk_on(profile, link, db, who="daily")
-            performer = (
-                notebook_performer(profile, link, nursery=nursery)
-                if notebooks
-                else perform_recorded
-            )
             day = session or desk.order_session()
             report = run_daily(desk, day, phases=chosen, performer=performer)
         tell(report)
     return report
+
+
+def _performer(
+    profile: Profile, link: Link, nursery: Nursery | None, *, notebooks: bool
+) -> AbstractContextManager[Performer]:
+    if notebooks:
+        return notebook_performer(profile, link, nursery=nursery)
+    return nullcontext(plain_performer(sleep=SystemClock().sleep))

@@ -10,11 +10,11 @@ from livekit.errors import DecisionRefused
 from livekit.model import Plan, PlannedOrder
 from livekit.state.records import Decision
 from livekit.trading.approvals import (
-    approval_item,
+    ReviewItem,
     approved_quantity,
     decide,
-    needs_approval,
     review_items,
+    why_too_late,
 )
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import Diagnosis, diagnose
@@ -35,12 +35,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """One order of a plan with the name to approve it by and what is allowed so far."""
+    """One order of a plan with the name to approve it by and what is allowed so far.
+
+    ``too_late`` says why it cannot be approved any more though others can, else it is empty.
+    """
 
     item: str
     order: PlannedOrder
     allowed: int
     needs_approval: bool
+    too_late: str
 
 
 def operator_name() -> str:
@@ -58,12 +62,15 @@ def plan_lines(profile: Profile) -> tuple[Plan, tuple[PlanLine, ...]]:
     """The primary's plan of the session that trades now; raises `PlanRefused` without one."""
     with open_desk(profile, who=operator_name()) as desk:
         plan = current_plan(desk, desk.order_session())
-        return plan, tuple(_line(desk, plan, order) for order in plan.orders)
+        items = review_items(plan, desk.config)
+        lines = (_line(desk, plan, item, order) for item in items for order in item.orders)
+        return plan, tuple(lines)
 
 
-def _line(desk: Desk, plan: Plan, order: PlannedOrder) -> PlanLine:
+def _line(desk: Desk, plan: Plan, item: ReviewItem, order: PlannedOrder) -> PlanLine:
     allowed = approved_quantity(desk, plan, order)
-    return PlanLine(approval_item(order), order, allowed, needs_approval(order, desk.config))
+    late = why_too_late(desk, plan, item)
+    return PlanLine(item.name, order, allowed, item.needs_approval, late)
 
 
 def decide_item(

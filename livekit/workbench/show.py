@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from IPython.display import publish_display_data
 
@@ -25,18 +26,15 @@ from livekit.model import (
 from livekit.workbench.archiving.assets import lab_style
 from livekit.workbench.charts import Chart, position_figure, profit_curves
 from livekit.workbench.day_tables import (
-    Approval,
     Cover,
     breaks_table,
     curves_table,
-    entries_table,
-    exits_table,
     orders_table,
     positions_table,
-    skips_table,
     trades_table,
 )
 from livekit.workbench.distances import distance_table, position_distance_rows
+from livekit.workbench.plan_tables import Approval, entries_table, exits_table, skips_table
 from livekit.workbench.series import Curve, PriceView, price_view
 from livekit.workbench.tables import Table, exchange_text, facts_table, to_html, to_text
 
@@ -46,6 +44,7 @@ __all__ = [
     "show_chart",
     "show_curves",
     "show_facts",
+    "show_items",
     "show_orders",
     "show_plan",
     "show_positions",
@@ -85,6 +84,15 @@ def show_style() -> None:
 def show_chart(chart: Chart) -> None:
     """Show one chart as its raw plotly value."""
     publish_display_data(chart.bundle())
+
+
+def show_items(items: Iterable[Chart | Table]) -> None:
+    """Show charts and tables one after the other."""
+    for item in items:
+        if isinstance(item, Chart):
+            show_chart(item)
+        else:
+            show_table(item)
 
 
 def show_facts(caption: str, facts: Iterable[tuple[str, str]]) -> None:
@@ -156,9 +164,9 @@ def show_orders(orders: Sequence[Order], caption: str = "Orders of this session"
     show_table(orders_table(orders, caption))
 
 
-def show_breaks(breaks: Sequence[Break]) -> None:
-    """Show the differences between our books and the broker's."""
-    show_table(breaks_table(breaks))
+def show_breaks(breaks: Sequence[Break], now: datetime) -> None:
+    """Show the differences between our books and the broker's, as old as they are ``now``."""
+    show_table(breaks_table(breaks, now))
 
 
 def show_settlement(closed: Sequence[ClosedTrade], caption: str) -> None:

@@ -54,6 +54,12 @@ def plain_console() -> Console:
     return Console(emoji=False, highlight=False)
 
 
+def _say(console: Console, *lines: str) -> None:
+    """Print lines as they are; a long one goes on, so that a pipe gets it whole."""
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def demo_progress() -> Iterator[Progress]:
     """A progress bar that names the session being traded."""
@@ -86,13 +92,13 @@ def show_demo(result: DemoResult, console: Console | None = None) -> None:
     )
     console.print(_demo_table(result))
     _show_failures(result, console)
-    for text in (
+    _say(
+        console,
         f"verdict  {result.evidence.state}: {result.evidence.because}",
         "caution  only stocks of the index of spring 2021: returns are flattered",
         f"digest   {result.digest}",
         *_archive_lines(result),
-    ):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    )
 
 
 def _demo_table(result: DemoResult) -> Table:
@@ -186,12 +192,12 @@ def _mark(*, good: bool) -> str:
 def _show_failures(result: DemoResult, console: Console) -> None:
     for item in result.differences if result.profile.fill_model == "parity" else ():
         text = f"unlike the backtest: {item.ticker} of {item.entry_session}: {item.facts}"
-        console.print(text, markup=False)
+        _say(console, text)
     for report in result.reports:
         for phase in report.phases:
             if phase.exit_code:
                 text = f"{report.session} {phase.phase}: exit {phase.exit_code}: {phase.trouble}"
-                console.print(text, markup=False)
+                _say(console, text)
     _show_differences(result.audit, console)
 
 
@@ -214,8 +220,7 @@ def show_daily(report: DailyReport, profile: Profile, console: Console | None = 
     for phase in report.phases:
         lines.append(f"  {phase.phase}: {phase.status}, exit {phase.exit_code}")
         lines += [f"    {line}" for line in phase.lines]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _say(console, *lines)
 
 
 # ----------------------------------------------------------------------------------------- audit
@@ -224,15 +229,14 @@ def show_daily(report: DailyReport, profile: Profile, console: Console | None = 
 def show_audit(result: Audit, console: Console | None = None) -> None:
     """Print what the two files agree on, and every difference."""
     console = console or plain_console()
-    console.print(
+    _say(
+        console,
         f"fills {result.fills}, positions {result.positions}, cash {result.cash_usd:.2f} USD, "
         f"longest without cover {result.worst_uncovered_s:.1f} s",
-        markup=False,
-        soft_wrap=True,
     )
     _show_differences(result, console)
     if not result.exit_code:
-        console.print("the books agree, every share was covered", markup=False)
+        _say(console, "the books agree, every share was covered")
 
 
 def audit_trouble(result: Audit) -> str:
@@ -247,15 +251,13 @@ def audit_trouble(result: Audit) -> str:
 
 
 def _show_differences(result: Audit, console: Console) -> None:
-    for text in result.differences:
-        console.print(f"difference: {text}", markup=False, soft_wrap=True)
+    _say(console, *(f"difference: {text}" for text in result.differences))
     for item in result.uncovered:
         if item.seconds > COVER_LIMIT_S:
-            console.print(
+            _say(
+                console,
                 f"UNCOVERED: {item.shares} {item.ticker} for {item.seconds:.0f} s "
                 f"from {item.start.isoformat()}",
-                markup=False,
-                soft_wrap=True,
             )
 
 
@@ -264,30 +266,28 @@ def show_diagnosis(result: Diagnosis, console: Console | None = None) -> None:
     console = console or plain_console()
     for check in result.checks:
         broken = [item.facts for item in result.violations if item.invariant == check]
-        console.print(f"{'BROKEN' if broken else 'holds '}  {check}", markup=False)
-        for facts in broken:
-            console.print(f"        {facts}", markup=False)
-    for check, why in result.elsewhere:
-        console.print(f"not applicable here  {check}: {why}", markup=False)
-    state = "on" if result.kill_switch_on else "off"
-    console.print(f"kill switch is {state}", markup=False)
+        _say(console, f"{'BROKEN' if broken else 'holds '}  {check}")
+        _say(console, *(f"        {facts}" for facts in broken))
+    _say(console, *(f"not applicable here  {check}: {why}" for check, why in result.elsewhere))
+    _say(console, f"kill switch is {'on' if result.kill_switch_on else 'off'}")
 
 
 def show_plan_lines(plan: Plan, lines: Sequence[PlanLine], console: Console | None = None) -> None:
     """Print a plan: one line an order, with its item and the shares allowed."""
     console = console or plain_console()
     until = exchange_time(plan.expires_at)
-    console.print(
+    _say(
+        console,
         f"{plan.strategy} {plan.session}, {plan.status}, plan {plan.sha256[:12]}, "
         f"decisions until {until:%H:%M} New York",
-        markup=False,
     )
     for line in lines:
         allowed = f"allowed {line.allowed}" if line.needs_approval else "needs no approval"
-        console.print(
+        late = f"; {line.too_late}" if line.too_late and not line.allowed else ""
+        _say(
+            console,
             f"  {line.item}: {line.order.side} {line.order.quantity} {line.order.ticker} "
-            f"({line.order.reason}), {allowed}",
-            markup=False,
+            f"({line.order.reason}), {allowed}{late}",
         )
     if not lines:
-        console.print("  no orders", markup=False)
+        _say(console, "  no orders")

@@ -67,10 +67,14 @@ class _Controls:
         )
 
     def draw(self, board: Board, row: BoardRow) -> None:
-        """Show the decision that stands, and lock the controls once it cannot change."""
-        for box in (self.shares, self.reason, self.approve, self.reject):
-            box.disabled = not board.may_decide(row)
-        told = html.escape(decision_text(row) + (", sent" if row.is_sent else ""))
+        """Show the decision that stands, and lock the controls once it cannot change.
+
+        What comes too late to be approved can still be rejected.
+        """
+        self.reason.disabled = self.reject.disabled = not board.may_decide(row)
+        self.shares.disabled = self.approve.disabled = not board.may_approve(row)
+        self.approve.tooltip = row.too_late or f"approve {row.item.name}"
+        told = html.escape(decision_text(row))
         self.decision.value = _wrapped(told if row.waits else f"<b>{told}</b>")
 
 
@@ -188,7 +192,7 @@ class ReviewPanel:
         self._summary.value = html.escape(summary_text(board))
         for row in board.rows:
             self._controls[row.item.name].draw(board, row)
-        waiting = any(row.waits and board.may_decide(row) for row in board.rows)
+        waiting = any(row.waits and board.may_approve(row) for row in board.rows)
         self._approve_all.disabled = self._reason.disabled = not waiting
         if self._is_shown and changed:
             show_board(board, name=self._name, update=True)

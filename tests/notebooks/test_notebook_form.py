@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from livekit.workbench.runs.notebook_form import LOGIC
 from livekit.workbench.runs.run import notebook_parameters
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -18,23 +19,6 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 DAILY = ["01_signals", "02_execution", "03_reconciliation", "04_comparison"]
 MOST_LINES = 12
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}
-LOGIC = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Lambda,
-    ast.For,
-    ast.AsyncFor,
-    ast.While,
-    ast.If,
-    ast.IfExp,
-    ast.Match,
-    ast.Try,
-    ast.TryStar,
-    ast.With,
-    ast.AsyncWith,
-    ast.comprehension,
-)
 
 
 def problems(notebook: nbformat.NotebookNode) -> list[str]:

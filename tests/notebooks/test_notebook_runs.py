@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from livekit.workbench.archive import ArchivedRun, verify_archive
 from livekit.workbench.audit import digest
 from livekit.workbench.charts import PLOTLY_MIME
 from livekit.workbench.daily import run_daily
+from livekit.workbench.entry import daily_run
 from livekit.workbench.review.past import held_after
 from livekit.workbench.runs.phases import NOTEBOOKS, known_secrets, notebook_performer
 from livekit.workbench.runs.run import run_notebook
@@ -66,20 +68,23 @@ def only(*sources: str) -> Edit:
 
 def performed(checkout: Checkout, desk: Desk, link: Link, phase: str) -> tuple[PhaseOutcome, Run]:
     """Perform a phase of the first session with the checkout's own notebooks."""
-    performer = notebook_performer(checkout.profile, link, folder=checkout.notebooks)
-    outcome = performer(desk, phase, FIRST)
+    with notebook_performer(checkout.profile, link, folder=checkout.notebooks) as performer:
+        outcome = performer(desk, phase, FIRST)
     return outcome, desk.db.get_runs(session=FIRST, phase=phase)[-1]
 
 
 # ----------------------------------------------------------------------------------- a good day
 
 
-def test_a_day_of_notebooks_is_recorded_archived_and_listed_with_one_truth(checkout: Checkout):
+def test_a_day_of_notebooks_is_recorded_archived_and_listed_with_one_truth(
+    checkout: Checkout, tmp_path: Path
+):
     profile = checkout.profile
-    with checkout.desk("served") as (desk, link):
-        report = run_daily(desk, SESSION, performer=notebook_performer(profile, link))
+    without = Checkout(shutil.copytree(checkout.folder, tmp_path / "without"))
+    with checkout.desk("served") as (desk, link), notebook_performer(profile, link) as performer:
+        report = run_daily(desk, SESSION, performer=performer)
         runs = {run.phase: run for run in desk.db.get_runs(session=SESSION)}
-        again = run_daily(desk, SESSION, performer=notebook_performer(profile, link))
+        again = run_daily(desk, SESSION, performer=performer)
     assert [(item.phase, item.status, item.exit_code) for item in report.phases] == [
         (phase, "done", 0) for phase in PHASES
     ]
@@ -107,6 +112,23 @@ def test_a_day_of_notebooks_is_recorded_archived_and_listed_with_one_truth(check
     assert len(decided) >= 3
     assert all("by policy auto" in text for text in decided if text.startswith("entry:"))
     assert "widget-view" not in notebook  # nobody could have clicked
+    assert daily_run(without.profile, SESSION, notebooks=False).exit_code == 0
+    assert kept_by(without) == kept_by(checkout)
+
+
+def kept_by(checkout: Checkout) -> tuple[object, ...]:
+    """What the books hold after a day, instants aside: it owes nothing to the notebooks."""
+    with checkout.desk() as (desk, _):
+        verdicts = [(item.session, item.state, item.body) for item in desk.db.get_verdicts()]
+        rows = [(run.phase, run.status, run.exit_code, run.part) for run in desk.db.get_runs()]
+        decided = [
+            (item.item, item.decision, item.max_quantity, item.who)
+            for plan in [desk.db.get_plan("ema_p10", SESSION)]
+            for item in desk.db.get_approvals(plan.sha256)
+        ]
+        orders = [(item.client_order_id, item.status) for item in desk.db.get_orders()]
+    assert [session for session, _, _ in verdicts] == [SESSION]
+    return digest(checkout.profile.state_db), verdicts, rows, decided, orders
 
 
 def test_a_person_who_opens_the_notebook_of_a_phase_that_is_done_sees_it_and_changes_nothing(
@@ -252,8 +274,10 @@ def test_a_phase_that_cannot_be_archived_fails_with_an_alert_and_the_day_goes_on
     edit(fresh, "reconciliation", only("print('seen by nobody')"))
     edit(fresh, "comparison", only("print('seen by nobody')"))
     fresh.profile.archive_dir.write_text("a file where a folder belongs")
-    with fresh.desk() as (desk, link):
-        performer = notebook_performer(fresh.profile, link, folder=fresh.notebooks)
+    with (
+        fresh.desk() as (desk, link),
+        notebook_performer(fresh.profile, link, folder=fresh.notebooks) as performer,
+    ):
         report = run_daily(desk, FIRST, phases=PHASES[2:], performer=performer)
         alerts = [alert.kind for alert in desk.db.get_alerts()]
     assert [(item.phase, item.exit_code) for item in report.phases] == [
@@ -273,10 +297,9 @@ def test_a_kernel_that_was_started_ahead_and_is_not_needed_ends_with_its_perform
     before = child_processes()
     edit(fresh, "signals", only("1"))
     with fresh.desk() as (desk, link):
-        performer = notebook_performer(fresh.profile, link, folder=fresh.notebooks)
-        performer(desk, "signals", FIRST)
-        assert len(child_processes() - before) == 1  # for the execution that would follow
-        del performer
+        with notebook_performer(fresh.profile, link, folder=fresh.notebooks) as performer:
+            performer(desk, "signals", FIRST)
+            assert len(child_processes() - before) == 1  # for the execution that would follow
         assert child_processes() == before
 
 

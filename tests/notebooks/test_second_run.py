@@ -21,8 +21,9 @@ from livekit.state import Run, StateDB
 from livekit.trading.desk import Desk
 from livekit.trading.following import EXECUTOR, follow_executor, living_executor
 from livekit.trading.living import is_living, marked_living
-from livekit.trading.opening import Link
+from livekit.trading.opening import Link, sole_writer
 from livekit.workbench.daily import run_daily, start_record
+from livekit.workbench.runs.plain import plain_performer
 from tests.trading.world import World, world
 
 TUESDAY = date(2020, 1, 7)
@@ -94,6 +95,94 @@ def test_a_notebook_that_a_person_has_open_is_not_called_failed_by_the_daily_run
     run_daily(planned.desk, MONDAY, phases=("protect",))
     assert state_of(planned.db, by_hand) == "failed"
     assert [alert.kind for alert in planned.db.get_alerts()] == ["failed_run"]
+
+
+@contextmanager
+def executor_at_work(w: World, part: str) -> Iterator[tuple[int, ExitStack]]:
+    """An executor of another process: it holds the lock, and its row names its part."""
+    run_id = w.db.start_run(
+        session=MONDAY,
+        phase=EXECUTOR,
+        at=w.desk.clock.now(),
+        venue="simulated",
+        git="",
+        config_sha256="",
+        part=part,
+    )
+    with ExitStack() as work:
+        work.enter_context(sole_writer(w.profile))
+        work.enter_context(marked_living(w.profile, run_id))
+        yield run_id, work
+
+
+def ends(w: World, run_id: int, work: ExitStack) -> Callable[[float], None]:
+    """Between two looks of whoever waits, that executor ends well."""
+
+    def sleep(_: float) -> None:
+        w.db.finish_run(
+            run_id,
+            at=w.desk.clock.now(),
+            status="done",
+            exit_code=0,
+            record_json='{"lines": ["what it did"]}',
+        )
+        work.close()
+
+    return sleep
+
+
+@pytest.mark.parametrize(
+    ("at_work", "asked", "answers"),
+    [
+        ("place", "place", True),
+        ("all", "poll", True),  # one that does everything does the part as well
+        ("place", "poll", False),
+        ("poll", "place", False),
+        ("place", "all", False),
+    ],
+)
+def test_only_an_executor_of_the_same_part_answers_for_the_one_that_is_asked(
+    planned: World, at_work: str, asked: str, answers: bool
+) -> None:
+    """Another part is waited for; then whoever asks does its own."""
+    plan = planned.phase_plan(MONDAY)
+    with executor_at_work(planned, at_work) as (run_id, work):
+        sleep = ends(planned, run_id, work)
+        found = follow_executor(planned.profile, MONDAY, plan.sha256, part=asked, sleep=sleep)
+    assert (found is not None) == answers
+    assert not is_living(planned.profile, run_id)
+
+
+def test_a_daily_run_without_notebooks_attaches_to_the_executor_at_work(planned: World) -> None:
+    with executor_at_work(planned, "all") as (run_id, work):
+        performer = plain_performer(sleep=ends(planned, run_id, work))
+        report = run_daily(planned.desk, MONDAY, phases=("execution",), performer=performer)
+    attached = f"attached to the executor of run {run_id}, which was at work already"
+    assert report.phases[0].lines == (attached, "what it did")
+    (row,) = planned.db.get_runs(session=MONDAY, phase="execution")
+    assert (row.status, row.exit_code) == ("done", 0)
+    assert planned.bought("ABC") == []  # it left everything to the other one
+
+
+def test_a_daily_run_without_notebooks_does_itself_what_a_dead_executor_left(
+    planned: World,
+) -> None:
+    with executor_at_work(planned, "all") as (_, work):
+        performer = plain_performer(sleep=lambda _: work.close())
+        report = run_daily(planned.desk, MONDAY, phases=("execution",), performer=performer)
+    assert report.exit_code == 0
+    assert planned.held("ABC") == 200
+
+
+def test_beside_a_lock_of_another_kind_the_execution_is_refused_and_recorded(
+    planned: World,
+) -> None:
+    with sole_writer(planned.profile):
+        performer = plain_performer(sleep=lambda _: None)
+        report = run_daily(planned.desk, MONDAY, phases=("execution",), performer=performer)
+    assert report.exit_code == 6
+    (row,) = planned.db.get_runs(session=MONDAY, phase="execution")
+    assert (row.status, row.exit_code) == ("failed", 6)
 
 
 def state_of(db: StateDB, run_id: int) -> str:

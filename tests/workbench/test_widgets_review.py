@@ -409,3 +409,80 @@ def test_an_exempt_exit_cannot_be_decided(tmp_path: Path) -> None:
 def test_every_refusal_is_one_of_ours() -> None:
     assert issubclass(DecisionRefused, LivekitError)
     assert (DecisionRefused.exit_code, KillSwitchOn.exit_code) == (2, 3)
+
+
+# ------------------------------------------------------------------- rotations, which may be late
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[World]:
+    """Tuesday 08:50, one slot: ABC lost 2 of 50, DEF scores higher and may take its place."""
+    bars = {("ABC", MONDAY): (50.0, 50.0, 48.0, 48.0)}
+    prices = {"ABC": 50.0, "DEF": 40.0}
+    with world(tmp_path, prices, bars, approval="required", max_positions=1) as w:
+        w.report(MONDAY, ("ABC", 60.0, 50.0))
+        w.phase(MONDAY, "signals")
+        w.approve(MONDAY, "entry:ABC", shares=200)
+        w.trade(MONDAY)
+        w.report(TUESDAY, ("DEF", 70.0, 40.0))
+        w.phase(TUESDAY, "signals")
+        yield w
+
+
+ROTATION = "rotation:ABC>DEF"
+
+
+def test_a_rotation_is_approved_before_the_execution_begins_and_goes(pair: World) -> None:
+    tab = Tab(pair, pair.phase_plan(TUESDAY))
+    assert tab.click("approve", ROTATION) == ""
+    pair.phase(TUESDAY, "execution")
+    assert (pair.held("ABC"), pair.held("DEF")) == (0, 250)
+
+
+def test_from_the_open_on_a_rotation_cannot_be_approved_and_its_button_says_why(
+    pair: World,
+) -> None:
+    """The sell goes before 09:30. A reject is taken: it only ever keeps something from going."""
+    plan = pair.phase_plan(TUESDAY)
+    sleep_until(pair.desk.clock, datetime(2020, 1, 7, 14, 29, 59, tzinfo=UTC))
+    controls = Tab(pair, plan).panel._controls[ROTATION]
+    assert not controls.approve.disabled
+    sleep_until(pair.desk.clock, datetime(2020, 1, 7, 14, 30, tzinfo=UTC))
+    tab = Tab(pair, plan)
+    controls = tab.panel._controls[ROTATION]
+    late = "it comes too late: its sell goes before the open at 2020-01-07T14:30:00+00:00"
+    assert (controls.approve.disabled, controls.shares.disabled) == (True, True)
+    assert (controls.approve.tooltip, tab.decision(ROTATION)) == (late, late)
+    assert tab.panel._approve_all.disabled
+    assert "1 too late to be approved" in text_of(tab.panel._summary.value)
+    with pytest.raises(DecisionRefused, match="comes too late"):
+        decide(pair.desk, plan, ROTATION, "approve", max_quantity=250, who="trader")
+    assert pair.db.get_approvals(plan.sha256) == []
+    assert not controls.reject.disabled
+    assert tab.click("reject", ROTATION) == ""
+
+
+def test_once_the_execution_has_begun_a_rotation_comes_too_late_though_the_open_is_ahead(
+    pair: World,
+) -> None:
+    """At 09:15 the executor has passed the sells, and never looks at them again."""
+    plan = pair.phase_plan(TUESDAY)
+    tab = Tab(pair, plan)
+    pair.go_to(TUESDAY, "execution")
+    run_executor(pair.desk, plan, part="place")
+    assert pair.desk.clock.now() < datetime(2020, 1, 7, 14, 16, tzinfo=UTC)
+    told = tab.click("approve", ROTATION)
+    assert "goes when the execution begins, and that has begun" in told
+    run_executor(pair.desk, plan, part="poll")
+    assert (pair.held("ABC"), pair.live_sells("ABC")) == (200, 200)
+
+
+def test_an_auction_order_must_be_approved_before_the_execution_begins(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}, approval="required", entry_tif="opg") as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.phase(MONDAY, "signals")
+        w.go_to(MONDAY, "execution")
+        plan = w.phase_plan(MONDAY)
+        run_executor(w.desk, plan, part="place")
+        with pytest.raises(DecisionRefused, match="an auction order goes when the execution"):
+            decide(w.desk, plan, "entry:ABC", "approve", max_quantity=200, who="trader")

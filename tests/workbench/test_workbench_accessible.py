@@ -7,16 +7,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from test_workbench_browser import ARGUMENTS, CHROMIUM, CURVES, DRAWN, IMPORTS, PATIENCE_MS, opened
-from workbench_examples import EVIL_NAME, header, notebook, written
+from workbench_examples import EVIL_NAME, header, notebook, with_output, written
 
 from livekit.sessions import sessions_between
 from livekit.state import EquityPoint
 from livekit.workbench.archive import seal, write_index
 from livekit.workbench.archiving.index import RunEntry, render_index
-from livekit.workbench.archiving.page import Section
 from livekit.workbench.book_charts import (
     FillCost,
     GroupProfit,
@@ -27,8 +27,9 @@ from livekit.workbench.book_charts import (
     slippage_chart,
     slippage_table,
 )
+from livekit.workbench.charts import Chart
 from livekit.workbench.runs.run import run_notebook
-from livekit.workbench.tables import facts_table
+from livekit.workbench.tables import Table, facts_table, to_html
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,7 +43,8 @@ LIGHT_AND_DARK = ("light", "dark")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
-def sections() -> list[Section]:
+def of_the_book() -> list[Chart | Table]:
+    """Every table and chart of the executed book."""
     points = [
         EquityPoint(
             day,
@@ -63,11 +65,18 @@ def sections() -> list[Section]:
     changed = facts_table("What changed since 2020-01-29", [("opened", EVIL_NAME)])
     base = {"base_usd": 200000.0}
     return [
-        Section("Since the previous session", (changed,), first=True),
-        Section("Exposure", (exposure_chart(points, **base), exposure_table(points, **base))),
-        Section("Profit", (profit_chart(groups, "P&L by grade"), profit_table(groups, "by grade"))),
-        Section("Slippage", (slippage_chart(costs), slippage_table(costs))),
+        changed,
+        exposure_chart(points, **base),
+        exposure_table(points, **base),
+        profit_chart(groups, "P&L by grade"),
+        profit_table(groups, "by grade"),
+        slippage_chart(costs),
+        slippage_table(costs),
     ]
+
+
+def bundle(item: Chart | Table) -> dict[str, object]:
+    return item.bundle() if isinstance(item, Chart) else {"text/html": to_html(item)}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +88,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     good = folder / "good.ipynb"
     outcome = run_notebook(written(notebook(*cells), folder / "source.ipynb"), {}, output=good)
     assert outcome.status == "completed", outcome
-    done = seal(archive, good, header(), sections=sections())
+    more = with_output(nbformat.read(good, as_version=4), *map(bundle, of_the_book()))
+    done = seal(archive, written(more, good), header())
     bad = folder / "bad.ipynb"
     broken = written(notebook("print('begun')", "raise ValueError(5)"), folder / "broken.ipynb")
     run_notebook(broken, {}, output=bad)

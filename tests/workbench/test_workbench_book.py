@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
-from lxml import html as lxml_html
-from workbench_examples import EVIL_NAME, candidate, header, notebook, position, written
+from workbench_examples import candidate, position
 
 from livekit.model import Break, Order, Position
 from livekit.state import EquityPoint, StateDB
-from livekit.workbench.archive import clean_notebook, page_of
-from livekit.workbench.archiving.changes import changes_since, changes_table
-from livekit.workbench.archiving.page import Section
 from livekit.workbench.book_charts import (
     FillCost,
     exposure_chart,
@@ -27,7 +22,8 @@ from livekit.workbench.book_charts import (
     slippage_chart,
     slippage_table,
 )
-from livekit.workbench.tables import facts_table, to_text
+from livekit.workbench.changes import changes_since, changes_table
+from livekit.workbench.tables import to_text
 
 WEDNESDAY, THURSDAY = date(2020, 1, 29), date(2020, 1, 30)
 NOON = datetime(2020, 1, 30, 17, tzinfo=UTC)
@@ -173,7 +169,6 @@ def test_nothing_but_the_value_changed_on_a_quiet_day(db: StateDB):
             positions=0,
         )
     changes = changes_since(db, THURSDAY)
-    assert changes.is_quiet
     assert cells(changes_table(changes)) == [
         ("equity", "–", "+123.45 USD, 2020-01-29 to 2020-01-30")
     ]
@@ -209,21 +204,3 @@ def test_every_kind_of_change_has_its_row_with_trouble_first(db: StateDB):
 def test_a_quiet_first_day_says_none(db: StateDB):
     table = changes_table(changes_since(db, THURSDAY))
     assert to_text(table) == "What changed since 2020-01-29: none"
-
-
-# --------------------------------------------------------------------------------------- on pages
-
-
-def test_sections_stand_above_and_below_the_cells_and_hostile_text_stays_text(tmp_path: Path):
-    first = Section("Since then", (facts_table(EVIL_NAME, [("opened", EVIL_NAME)]),), first=True)
-    chart = slippage_chart([replace(BUY, ticker="AAL")])
-    last = Section("Slippage", (chart, slippage_table([BUY])))
-    executed = written(notebook("print('cells')"), tmp_path / "executed.ipynb")
-    text = clean_notebook(executed, [last, first])
-    page = lxml_html.fromstring(page_of(text, header()))
-    headings = [item.text_content().strip() for item in page.xpath("//h2")]
-    assert headings == ["Since then", "Slippage"]
-    assert page.xpath("//main//img | //main//script") == []
-    assert EVIL_NAME in page.text_content()
-    assert page.xpath("//div[@class='chart']/@aria-label")[0].startswith("Slippage of 1 fills")
-    assert page_of(text, header()) == page_of(clean_notebook(executed, [last, first]), header())

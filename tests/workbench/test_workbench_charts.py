@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,16 @@ from livekit.workbench.charts import (
     PLOTLY_MIME,
     Chart,
     ExitMark,
-    position_chart,
+    position_figure,
     profit_curves,
 )
 from livekit.workbench.series import drawdown_pct, month_ticks, price_view
+
+
+def position_chart(
+    bars: DailyBars, weekly: WeeklyBars, ema: np.ndarray, nwl: np.ndarray, **options: Any
+) -> Chart:
+    return position_figure(price_view(bars, weekly, ema, nwl), **options)
 
 
 def bars_of(sessions: list[str], close: list[float], adj_close: list[float]) -> DailyBars:
@@ -115,13 +122,24 @@ def test_entry_stop_and_exit_stand_at_their_prices_on_the_basis_of_the_chart():
         entry_price=204.0,
         stop_price=91.8,
         title="XYZ",
-        exit=ExitMark(date(2020, 1, 27), 104.0, "trend_break"),
+        exit_mark=ExitMark(date(2020, 1, 27), 104.0, "trend_break"),
     )
     found = traces(figure)
     # bought at 204 before two-for-one: 102 today; the stop is given on today's basis
     assert found["entry 2020-01-23 at 204.00"]["y"] == [102.0, 102.0]
     assert found["stop 91.80"]["x"] == ["2020-01-23", "2020-01-27"]
     assert found["exit 2020-01-27 at 104.00, trend_break"]["y"] == [104.0]
+
+
+def test_the_stop_is_seen_on_the_day_of_the_entry_though_its_line_has_no_length():
+    bars = demo_bars(1)[0]
+    last = bars.sessions[-1].item()
+    figure = position_chart(
+        bars, *indicators(bars), entry_session=last, entry_price=30.0, stop_price=27.0, title="new"
+    )
+    stop = traces(figure)["stop 27.00"]
+    assert stop["x"] == [last.isoformat()] * 2
+    assert (stop["mode"], stop["marker"]["symbol"]) == ("lines+markers", "line-ew")
 
 
 def test_a_position_older_than_the_chart_keeps_its_stop_and_has_no_entry_marker():
@@ -224,7 +242,7 @@ def test_plotly_knows_every_property_of_both_charts():
         entry_price=28.0,
         stop_price=25.2,
         title="AAL",
-        exit=ExitMark(bars.sessions[-1].item(), 27.0, "trend_break"),
+        exit_mark=ExitMark(bars.sessions[-1].item(), 27.0, "trend_break"),
     )
     book = curve("book", sessions_between(date(2020, 1, 2), date(2020, 1, 8)), [0.0] * 5)
     for chart in (position, profit_curves(book, book, book, base_usd=1.0, title="P&L")):

@@ -7,13 +7,9 @@ from workbench_examples import EVIL_NAME, header, notebook, plan, position_views
 
 from livekit.workbench.archiving.page import export_page, safe_html, status_tone
 from livekit.workbench.charts import position_figure
-from livekit.workbench.day_tables import (
-    entries_table,
-    exits_table,
-    positions_table,
-    skips_table,
-)
+from livekit.workbench.day_tables import positions_table
 from livekit.workbench.distances import distance_table, position_distance_rows
+from livekit.workbench.plan_tables import entries_table, exits_table, skips_table
 from livekit.workbench.series import price_view
 from livekit.workbench.show import PositionView
 from livekit.workbench.tables import Table, to_html, to_text

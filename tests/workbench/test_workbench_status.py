@@ -100,6 +100,14 @@ def test_kill_switch_and_breaks_have_their_exit_codes():
     assert "ON: drill (trader)" in text(status(kill_switch="drill (trader)"))
 
 
+def test_an_open_break_stands_with_its_number_and_its_age():
+    """Opened at 14:00 UTC, looked at at 17:00."""
+    opened = datetime(2020, 1, 30, 14, tzinfo=UTC)
+    broken = Break("position", "AAL", "ours 100", break_id=12, opened_at=opened)
+    shown = text(status(breaks=(broken,)))
+    assert ["12", "3", "h", "position", "AAL", "ours", "100"] in map(str.split, shown.splitlines())
+
+
 def test_the_command_answers_while_the_venue_is_out_of_reach(tmp_path: Path, capsys):
     params = tmp_path / "demo.yaml"
     params.write_text(f"venue: simulated\nprices: {tmp_path / 'absent.parquet'}\n")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,20 +9,18 @@ from workbench_examples import EVIL_NAME, candidate, demo_bars, indicators, plan
 
 from livekit.model import Break, ClosedTrade, Order
 from livekit.workbench.day_tables import (
-    Approval,
     Cover,
     breaks_table,
     curves_table,
-    entries_table,
-    exits_table,
     orders_table,
     positions_table,
-    skips_table,
     trades_table,
 )
 from livekit.workbench.distances import distance_table, position_distance_rows
+from livekit.workbench.plan_tables import Approval, entries_table, exits_table, skips_table
 from livekit.workbench.series import Curve, price_view
 from livekit.workbench.tables import (
+    NOTHING,
     Column,
     Row,
     Table,
@@ -33,6 +32,7 @@ from livekit.workbench.tables import (
     usd,
 )
 
+TEN = datetime(2020, 1, 30, 15, tzinfo=UTC)  # at ten in New York
 PAIR = (("AAL", "exit"), ("MSFT", "entry"))
 
 
@@ -185,10 +185,30 @@ def test_a_fill_is_compared_with_the_price_it_was_planned_at():
 
 
 def test_an_open_break_shows_its_facts_and_is_marked():
-    table = breaks_table([Break("quantity", "AAL", EVIL_NAME, "buy back 3")])
+    table = breaks_table([Break("quantity", "AAL", EVIL_NAME, "buy back 3")], TEN)
     assert cells(table)["facts"] == EVIL_NAME
+    assert (cells(table)["break"], cells(table)["age"]) == (NOTHING, NOTHING)
     assert table.rows[0].tone == "bad"
     assert "&lt;img" in to_html(table)
+
+
+def test_a_break_of_the_ledger_shows_its_number_its_age_and_how_it_was_settled():
+    """Opened on Wednesday at 07:00: 27 hours old on Thursday at ten; settled after three hours."""
+    opened = datetime(2020, 1, 29, 12, tzinfo=UTC)
+    item = Break("cash", None, "1.00 USD", "look for fees", break_id=7, opened_at=opened)
+    settled = replace(
+        item,
+        break_id=8,
+        status="resolved",
+        resolution="trader: a fee",
+        resolved_at=opened + timedelta(hours=3),
+    )
+    table = breaks_table([item, settled], TEN)
+    shown = [cells(table, row) for row in (0, 1)]
+    assert [(row["break"], row["age"], row["status"]) for row in shown] == [
+        ("7", "1 day", "open"),
+        ("8", "3 h", "trader: a fee"),
+    ]
 
 
 def test_the_result_of_a_book_is_a_share_of_the_capital():

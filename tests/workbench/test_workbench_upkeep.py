@@ -17,9 +17,7 @@ from livekit.errors import UsageError
 from livekit.state import Run, StateDB
 from livekit.workbench.archive import seal
 from livekit.workbench.archiving.front_page import page_header
-from livekit.workbench.archiving.page import Section
 from livekit.workbench.archiving.upkeep import archived_run, prunable, prune, rebuild, verify
-from livekit.workbench.tables import facts_table
 
 THURSDAY, FRIDAY = date(2020, 1, 30), date(2020, 1, 31)
 NOON = datetime(2020, 1, 31, 17, tzinfo=UTC)
@@ -45,11 +43,10 @@ class Kept:
             {"status": "failed", "exit_code": 1} if failed else {"status": "done", "exit_code": 0}
         )
         self.db.finish_run(run_id, at=NOON, **status)
-        made = with_output(notebook(), {"text/plain": f"run {run_id}"})
+        made = with_output(notebook(), {"text/plain": f"What changed in run {run_id}"})
         executed = written(made, self.profile.home / "executed.ipynb")
-        section = Section("What changed", (facts_table("opened", [("AAL", "100")]),), first=True)
         header = page_header(self.profile, self.row(run_id))
-        files = seal(self.archive, executed, header, sections=[section])
+        files = seal(self.archive, executed, header)
         executed.unlink()
         self.db.finish_run(
             run_id,

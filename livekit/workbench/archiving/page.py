@@ -8,7 +8,7 @@ data that the shared script draws. Every other text, whoever wrote it, is text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
@@ -22,21 +22,17 @@ from traitlets.config import Config
 
 from livekit.workbench.archiving.assets import page_assets, page_style, templates_dir
 from livekit.workbench.archiving.figures import FigureStore
-from livekit.workbench.charts import PLOTLY_MIME, Chart
-from livekit.workbench.tables import Table, to_html, to_text
+from livekit.workbench.charts import PLOTLY_MIME
 
 __all__ = [
     "PageHeader",
-    "Section",
     "content_policy",
     "export_page",
     "prepare_export",
-    "sections_metadata",
     "status_tone",
 ]
 
 ARCHIVE_ROOT = "../../../"  # a page lies in {yyyy}/{mm}/{session}/
-SECTION_TAG = "livekit-section"
 ERROR_MARKER = "papermill-error-cell-tag"
 SHOWN_TYPES = ["text/html", "text/markdown", "image/png", "text/plain"]
 
@@ -71,37 +67,6 @@ class PageHeader:
     def with_hash(self, name: str, value: str) -> PageHeader:
         """The same header with one more hash."""
         return replace(self, hashes=(*self.hashes, (name, value)))
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What the runner adds to a page beside the notebook's own cells: tables and charts.
-
-    ``first`` puts it above the cells instead of below them.
-    """
-
-    title: str
-    items: tuple[Table | Chart, ...]
-    first: bool = False
-
-
-def sections_metadata(sections: Sequence[Section]) -> dict[str, Any]:
-    """Sections as a notebook's metadata keeps them: titles and mimebundles."""
-    return {
-        "sections": [
-            {
-                "title": section.title,
-                "first": section.first,
-                "bundles": [
-                    item.bundle()
-                    if isinstance(item, Chart)
-                    else {"text/html": to_html(item), "text/plain": to_text(item)}
-                    for item in section.items
-                ],
-            }
-            for section in sections
-        ]
-    }
 
 
 def export_page(notebook_text: str, header: PageHeader, *, root: str = ARCHIVE_ROOT) -> str:
@@ -175,28 +140,10 @@ def _prepare(notebook: nbformat.NotebookNode, figures: FigureStore) -> bool:
         cell for cell in notebook.cells if ERROR_MARKER not in cell.metadata.get("tags", [])
     ]
     _drop_title(notebook)
-    _add_sections(notebook)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     for output in outputs:
         _collect(output, figures)
     return any(output.output_type == "error" for output in outputs)
-
-
-def _add_sections(notebook: nbformat.NotebookNode) -> None:
-    """Turn the sections of the metadata into cells, which the page shows like any other."""
-    sections = notebook.metadata.get("livekit", {}).get("sections", [])
-    above = [cell for item in sections if item["first"] for cell in _section_cells(item)]
-    below = [cell for item in sections if not item["first"] for cell in _section_cells(item)]
-    notebook.cells = [*above, *notebook.cells, *below]
-
-
-def _section_cells(section: Mapping[str, Any]) -> list[nbformat.NotebookNode]:
-    heading = nbformat.v4.new_markdown_cell(f"## {section['title']}")
-    shown = nbformat.v4.new_code_cell("", metadata={"tags": [SECTION_TAG]})
-    shown.outputs = [
-        nbformat.v4.new_output("display_data", data=bundle) for bundle in section["bundles"]
-    ]
-    return [heading, shown]
 
 
 def _drop_title(notebook: nbformat.NotebookNode) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from livekit.workbench.archiving.secret_scan import require_no_secret
 
 if TYPE_CHECKING:
     from livekit.workbench.archive import ArchivedRun
-    from livekit.workbench.archiving.page import Section
 
 __all__ = ["RECORD_VARIABLE", "Sealer", "record_run"]
 
@@ -88,7 +86,7 @@ class Sealer:
             text = f"{run.phase} of {run.session}: {cause}"
             self.db.add_alert(kind, text, at=at, severity="critical")
 
-    def archive(self, run_id: int, shown: Path, at: datetime, sections: Sequence[Section]) -> None:
+    def archive(self, run_id: int, shown: Path, at: datetime) -> None:
         """Archive notebook and page; a run whose output holds a secret is not written anywhere."""
         from livekit.workbench.archive import seal  # noqa: PLC0415 - loaded while a kernel starts
         from livekit.workbench.archiving.front_page import page_header  # noqa: PLC0415
@@ -97,7 +95,7 @@ class Sealer:
         header = page_header(self.profile, run)
         folder = self.profile.archive_dir
         try:
-            files = seal(folder, shown, header, sections=sections, secrets=self.secrets)
+            files = seal(folder, shown, header, secrets=self.secrets)
         except SecretExposed as error:
             self.fail(run_id, "secret", str(error), at, lines=(str(error),))
         except LivekitError as error:

@@ -30,8 +30,10 @@ from livekit.workbench.charts import (
     VERMILION,
     Chart,
     ExitMark,
+    chart_layout,
     position_figure,
     profit_curves,
+    value_axis,
 )
 from livekit.workbench.series import Curve, price_view
 
@@ -66,27 +68,11 @@ def scatter_chart(trades: Sequence[ClosedTrade]) -> Chart:
         _points([trade for trade in trades if trade.exit_reason == reason], reason, colour, symbol)
         for reason, colour, symbol in _REASONS
     ]
-    layout = {
-        "title": {"text": "Return of each trade by its entry", "x": 0, "font": {"size": 15}},
-        "height": 380,
-        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-        },
-        "hovermode": "closest",
-        "dragmode": False,
+    title = "Return of each trade by its entry"
+    meta = _scatter_description(trades)
+    layout = chart_layout(title, 380, meta, hovermode="closest") | {
         "xaxis": {"type": "date", "automargin": True},
-        "yaxis": {
-            "title": {"text": "return, %"},
-            "hoverformat": ".1f",
-            "automargin": True,
-            "zeroline": True,
-        },
-        "meta": _scatter_description(trades),
+        "yaxis": value_axis("return, %", ".1f"),
     }
     return Chart(tuple(trace for trace in traces if trace["x"]), layout)
 

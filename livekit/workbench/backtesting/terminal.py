@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from livekit.backtest.metrics import SESSIONS_A_YEAR
 from livekit.backtest.results import BacktestResult
 from livekit.backtest.sweep import Winner
 from livekit.backtest.trials import Trial
@@ -170,14 +172,22 @@ def _figures(row: dict[str, object]) -> tuple[str, ...]:
 
 def _winner_table(winner: Winner) -> Table:
     facts = [("winner", f"{winner.objective} {winner.value:.4g}, trial {winner.key}")]
-    deflated, tested = winner.deflated, winner.superiority
+    deflated, tested, halves = winner.deflated, winner.superiority, winner.overfitting
     if deflated is not None:
-        more = f"probability of more than luck among {deflated.trials} trials"
+        year = math.sqrt(SESSIONS_A_YEAR)
+        luck = f"{year * deflated.expected_best:.2f} a year by luck, its own is"
+        more = f"the best of {deflated.trials} trials has {luck} {year * deflated.sharpe:.2f}"
         facts.append(("deflated Sharpe ratio", f"{deflated.probability:.3f}: {more}"))
+        counted = f"N = {deflated.trials}: every trial with a Sharpe ratio, taken as independent"
+        facts.append(("trials counted", f"{counted}; alike trials make it too strict"))
     if tested is not None:
         facts.append(("SPA, against cash", f"p {tested.spa_p_value:.3f}"))
         better = f"{len(tested.superior)} of {tested.compared} trials are better"
         facts.append(("StepM, against cash", f"{better} at {100 * tested.size:g} %"))
+    if halves is not None:
+        text = f"{halves.probability:.0%} of {halves.splits:,} halvings"
+        more = f"the best of one half is at or below the median of {halves.trials} in the other"
+        facts.append(("probability of overfitting", f"{text}: {more}"))
     return facts_table("Corrected for the number of trials", facts)
 
 

@@ -12,8 +12,15 @@ from datetime import datetime, timedelta
 
 from livekit.model import Plan, PlannedOrder
 from livekit.state import Approval
-from livekit.trading.approvals import ReviewItem, review_items, sent_items, why_closed
+from livekit.trading.approvals import (
+    ReviewItem,
+    review_items,
+    sent_items,
+    why_closed,
+    why_too_late,
+)
 from livekit.trading.desk import Desk
+from livekit.workbench.plan_tables import DECIDED, POLICY
 from livekit.workbench.tables import NOTHING, Column, Row, Table, exchange_text, pct, price
 
 __all__ = [
@@ -28,17 +35,18 @@ __all__ = [
     "time_left_text",
 ]
 
-POLICY = "policy:"  # how the name of a decider begins that is no person
-_VERBS = {"approve": "approved", "reject": "rejected"}
-
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """One item with the decision that stands; ``is_sent`` once an order of it may be out."""
+    """One item with the decision that stands; ``is_sent`` once an order of it may be out.
+
+    ``too_late`` says why it cannot be approved though others can, else it is empty.
+    """
 
     item: ReviewItem
     decision: Approval | None
     is_sent: bool
+    too_late: str = ""
 
     @property
     def decision_id(self) -> int:
@@ -47,8 +55,8 @@ class BoardRow:
 
     @property
     def waits(self) -> bool:
-        """Whether a decision is wanted and none has been made."""
-        return self.item.needs_approval and self.decision is None
+        """Whether an approval is wanted, and none has been decided on in time."""
+        return self.item.needs_approval and self.decision is None and not self.too_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +82,17 @@ class Board:
         """Whether a decision on the item can still change anything."""
         return not self.closed and row.item.needs_approval and not row.is_sent
 
+    def may_approve(self, row: BoardRow) -> bool:
+        """Whether an approval of the item could still be carried out."""
+        return self.may_decide(row) and not row.too_late
+
 
 def read_board(desk: Desk, plan: Plan) -> Board:
     """The plan's items as the database holds them now; nothing is asked of the broker."""
     decisions = {found.item: found for found in desk.db.get_approvals(plan.sha256)}
     sent = sent_items(desk, plan)
     rows = tuple(
-        BoardRow(item, decisions.get(item.name), item.name in sent)
+        BoardRow(item, decisions.get(item.name), item.name in sent, why_too_late(desk, plan, item))
         for item in review_items(plan, desk.config)
     )
     return Board(
@@ -119,15 +131,17 @@ def _order_facts(order: PlannedOrder) -> Iterator[str]:
 
 
 def decision_text(row: BoardRow) -> str:
-    """The decision that stands, who made it and when."""
+    """The decision that stands, who made it and when, and whether its order is out."""
     if not row.item.needs_approval:
-        return "needs no approval"
-    if row.decision is None:
-        return "no decision yet"
-    found = row.decision
-    limit = f" up to {found.max_quantity}" if found.decision == "approve" else ""
-    name = found.who.replace(POLICY, "policy ")
-    return f"{_VERBS[found.decision]}{limit} by {name}, {exchange_text(found.at)}"
+        text = "needs no approval"
+    elif row.decision is None:
+        text = row.too_late or "no decision yet"
+    else:
+        found = row.decision
+        limit = f" up to {found.max_quantity}" if found.decision == "approve" else ""
+        name = found.who.replace(POLICY, "policy ")
+        text = f"{DECIDED[found.decision]}{limit} by {name}, {exchange_text(found.at)}"
+    return text + (", sent" if row.is_sent else "")
 
 
 def time_left_text(board: Board) -> str:
@@ -144,8 +158,10 @@ def summary_text(board: Board) -> str:
     """How many items are decided which way, and what happens to the others."""
     wanted = [row for row in board.rows if row.item.needs_approval]
     made = [row.decision.decision for row in wanted if row.decision]
-    waiting = len(wanted) - len(made)
+    waiting = sum(row.waits for row in wanted)
+    late = len(wanted) - len(made) - waiting
     rest = f", {waiting} without a decision (not sent unless approved)" if waiting else ""
+    rest += f", {late} too late to be approved" if late else ""
     switch = " The kill switch is on: nothing can be approved." if board.kill_switch_on else ""
     counted = f"{made.count('approve')} approved, {made.count('reject')} rejected"
     return f"approval: {board.policy}. {counted}{rest}.{switch}"
@@ -172,7 +188,7 @@ def _board_row(row: BoardRow) -> Row:
             row.item.name,
             item_text(row.item),
             f"{_allowed(row)} of {row.item.shares}",
-            decision_text(row) + (", sent" if row.is_sent else ""),
+            decision_text(row),
             NOTHING if by_policy or not reason else reason,
         ),
         "warn" if row.waits else "",

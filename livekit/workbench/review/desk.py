@@ -53,7 +53,7 @@ class Reviewer:
         """Approve whole every item on which nobody has decided; decisions that stand, stand."""
         with self.open_books() as desk:
             for row in seen.rows:
-                if row.waits and seen.may_decide(row):
+                if row.waits and seen.may_approve(row):
                     self._record(desk, row, "approve", row.item.shares, reason)
             return read_board(desk, self.plan)
 

@@ -9,9 +9,9 @@ import nbformat
 
 from livekit.errors import BadInput
 
-__all__ = ["require_plain_cells"]
+__all__ = ["LOGIC", "require_plain_cells"]
 
-_LOGIC = (
+LOGIC = (
     ast.FunctionDef,
     ast.AsyncFunctionDef,
     ast.ClassDef,
@@ -55,5 +55,5 @@ def _problem(source: str) -> str:
         tree = ast.parse(source)
     except SyntaxError:
         return "is not Python"
-    names = sorted({type(node).__name__ for node in ast.walk(tree) if isinstance(node, _LOGIC)})
+    names = sorted({type(node).__name__ for node in ast.walk(tree) if isinstance(node, LOGIC)})
     return f"holds logic ({', '.join(names)})" if names else ""

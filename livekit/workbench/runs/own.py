@@ -90,7 +90,7 @@ def run_own(
             ended = _ended(profile, notebook, parameters, executed, timeouts)
             run_id = _logged(sealer, phase, session, started, clock.now(), ended)
             shown = executed if executed.exists() else notebook
-            sealer.archive(run_id, shown, clock.now(), ())
+            sealer.archive(run_id, shown, clock.now())
         _renew(profile, db, clock)
         run = sealer.run(run_id)
     page = profile.archive_dir / f"{run.archive_path}.html" if run.archive_path else None

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import NoSuchKernel
 
@@ -36,9 +34,6 @@ from livekit.workbench.runs.kernels import Kernel
 from livekit.workbench.runs.notebook_form import require_plain_cells
 from livekit.workbench.runs.nursery import Nursery
 from livekit.workbench.runs.run import NotebookOutcome, run_notebook
-
-if TYPE_CHECKING:
-    from livekit.workbench.archiving.page import Section
 
 __all__ = [
     "NOTEBOOKS",
@@ -79,11 +74,13 @@ def loading_kernels(*, wanted: bool) -> Iterator[Nursery | None]:
         yield nursery
 
 
+@contextmanager
 def notebook_performer(
     profile: Profile, link: Link, *, folder: Path | None = None, nursery: Nursery | None = None
-) -> Performer:
+) -> Iterator[Performer]:
     """A performer that runs a phase's notebook in a kernel; phases without one run in process.
 
+    A kernel that was started ahead and is not needed ends with the block.
     ``folder`` holds the notebooks, the checkout's by default; ``nursery`` is where kernels are
     forked, without one each is started by itself. Whatever goes wrong with a notebook
     or its archive is the outcome of its phase and an alert, so that the later phases still run.
@@ -99,7 +96,10 @@ def notebook_performer(
             return perform_recorded(desk, phase, session)
         return runner.perform(desk, phase, session)
 
-    return performed
+    try:
+        yield performed
+    finally:
+        runner.end()
 
 
 def known_secrets(profile: Profile, link: Link) -> tuple[str, ...]:
@@ -138,7 +138,11 @@ class _Runner:
         self._secrets = secrets
         self._ahead: list[Kernel] = []
         self._nursery = nursery
-        weakref.finalize(self, _end_all, self._ahead)
+
+    def end(self) -> None:
+        """End the kernel that no phase has taken."""
+        while self._ahead:
+            self._ahead.pop().end()
 
     def perform(self, desk: Desk, phase: str, session: date) -> PhaseOutcome:
         sealer = Sealer(desk.profile, desk.db, self._secrets)
@@ -147,8 +151,7 @@ class _Runner:
             executed = Path(folder) / NOTEBOOKS[phase]
             self._judge(desk, sealer, run_id, self._ended(desk, sealer.run(run_id), executed))
             shown = executed if executed.exists() else self._notebooks / NOTEBOOKS[phase]
-            sections = _sections(desk, phase, session)
-            sealer.archive(run_id, shown, desk.clock.now(), sections)
+            sealer.archive(run_id, shown, desk.clock.now())
         _renew_front_page(desk)
         run = sealer.run(run_id)
         return PhaseOutcome(phase, session, run.exit_code or 0, _lines(run))
@@ -188,22 +191,11 @@ class _Runner:
         sealer.fail(run_id, "failed_run", sealer.harmless(cause), desk.clock.now())
 
 
-def _sections(desk: Desk, phase: str, session: date) -> tuple[Section, ...]:
-    from livekit.workbench.archiving.sections import page_sections  # noqa: PLC0415 - see _load_exporter
-
-    return page_sections(desk, phase, session)
-
-
 def _load_exporter() -> None:
     """Load what makes pages, which takes as long as a kernel takes to start."""
     from livekit.workbench.archiving.page import prepare_export  # noqa: PLC0415
 
     prepare_export()
-
-
-def _end_all(kernels: list[Kernel]) -> None:
-    while kernels:
-        kernels.pop().end()
 
 
 def _lines(run: Run) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from livekit.config import LiveConfig
 from livekit.state import Run, StateDB
 from livekit.trading.phases import BROKER, PHASES
-from livekit.workbench.archiving.changes import Changes, changes_since, changes_table
+from livekit.workbench.changes import Changes, changes_since, changes_table
 from livekit.workbench.tables import usd
 
 __all__ = ["DIGEST", "digest_text", "store_digest"]

@@ -37,9 +37,10 @@ class Progress:
     orders: tuple[Order, ...]
 
 
-def read_progress(db: StateDB, session: date) -> Progress:
-    """What the database says of a session now."""
-    latest = {run.phase: run for run in db.get_runs(session=session)}
+def read_progress(db: StateDB, session: date, *, own_run: int = 0) -> Progress:
+    """What the database says of a session now, the run that asks left out."""
+    runs = db.get_runs(session=session)
+    latest = {run.phase: run for run in runs if run.run_id != own_run}
     return Progress(session, tuple(latest.values()), tuple(db.get_orders(trade_date=session)))
 
 
@@ -105,8 +106,9 @@ def _orders_table(progress: Progress) -> Table:
 class LiveView:
     """A session's progress in a notebook's cell: renewed in place while ``is_watched``."""
 
-    def __init__(self, db: StateDB, session: date, *, is_watched: bool) -> None:
+    def __init__(self, db: StateDB, session: date, *, is_watched: bool, own_run: int = 0) -> None:
         self._db = db
+        self._own_run = own_run
         self._session = session
         self._is_watched = is_watched
         self._name = secrets.token_hex(8)
@@ -122,7 +124,7 @@ class LiveView:
         self._show()
 
     def _show(self) -> None:
-        progress = read_progress(self._db, self._session)
+        progress = read_progress(self._db, self._session, own_run=self._own_run)
         if progress == self._shown:
             return
         phases, orders = progress_tables(progress)

@@ -12,6 +12,7 @@ from livekit.errors import LivekitError
 from livekit.model import Break, Position
 from livekit.sessions import exchange_time, next_session, session_of
 from livekit.state import Alert, EquityPoint, Run, StateDB
+from livekit.trading.break_rules import age_of
 from livekit.trading.holdings import recent_bars
 from livekit.trading.opening import desk_on, open_link
 from livekit.trading.phases import BROKER, PHASES, due_instant, last_instant
@@ -141,7 +142,7 @@ def status_tables(status: Status) -> tuple[Table, ...]:
     """The tables of a status, the gravest first."""
     return (
         facts_table(f"Profile {status.profile.name}", _facts(status)),
-        _breaks_table(status.breaks),
+        _breaks_table(status),
         _alerts_table(status.alerts),
         _positions_table(status.positions),
         _runs_table(status.runs),
@@ -170,10 +171,16 @@ def _due_text(status: Status) -> str:
     return f"{status.due.phase} of {status.due.session}, {when} {at:%Y-%m-%d %H:%M} New York"
 
 
-def _breaks_table(breaks: Sequence[Break]) -> Table:
-    columns = (Column("kind"), Column("ticker"), Column("facts"))
-    rows = (Row((item.kind, item.ticker or NOTHING, item.facts), "bad") for item in breaks)
+def _breaks_table(status: Status) -> Table:
+    columns = tuple(Column(title) for title in ("break", "age", "kind", "ticker", "facts"))
+    rows = (_break_row(item, status.now) for item in status.breaks)
     return Table("Open breaks", columns, tuple(rows))
+
+
+def _break_row(item: Break, now: datetime) -> Row:
+    number = NOTHING if item.break_id is None else str(item.break_id)
+    age = age_of(item, now) or NOTHING
+    return Row((number, age, item.kind, item.ticker or NOTHING, item.facts), "bad")
 
 
 def _alerts_table(alerts: Sequence[Alert]) -> Table:

@@ -1,4 +1,4 @@
-"""What changed since the previous session: the first thing that a page says."""
+"""What changed in the executed book since the previous session."""
 
 from __future__ import annotations
 
@@ -42,11 +42,6 @@ class Changes:
     equity_usd: Decimal | None = None
     equity_from: date | None = None
     equity_to: date | None = None
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing but the value of the books changed."""
-        return not (self.opened or self.closed or self.stops or self.alerts or self.breaks)
 
 
 def changes_since(db: StateDB, session: date) -> Changes:
