@@ -400,9 +400,11 @@ class AlpacaClient:
         """
         return self._market_data.daily_bars(tickers, first, last, adjustment=adjustment)
 
-    def splits(self, tickers: Sequence[str], first: date, last: date) -> tuple[Split, ...]:
-        """Forward and reverse splits with ex-dates from ``first`` to ``last``."""
-        return self._market_data.splits(tickers, first, last)
+    def splits(
+        self, tickers: Sequence[str], first: date, last: date, *, patient: bool = True
+    ) -> tuple[Split, ...]:
+        """Splits with ex-dates from ``first`` to ``last``, asked for once unless ``patient``."""
+        return self._market_data.splits(tickers, first, last, patient=patient)
 
     # ------------------------------------------------------------------------------ plumbing
 

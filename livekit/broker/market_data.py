@@ -81,7 +81,9 @@ class MarketData:
             if bars
         }
 
-    def splits(self, tickers: Sequence[str], first: date, last: date) -> tuple[Split, ...]:
+    def splits(
+        self, tickers: Sequence[str], first: date, last: date, *, patient: bool = True
+    ) -> tuple[Split, ...]:
         """Forward and reverse splits by ex-date, oldest first."""
         query = {
             "types": "forward_split,reverse_split",
@@ -89,7 +91,7 @@ class MarketData:
             "end": last.isoformat(),
             "limit": str(ACTIONS_A_PAGE),
         }
-        ask = _Question("splits", "/corporate-actions", query)
+        ask = _Question("splits", "/corporate-actions", query, patient=patient)
         pages = self._pages(self._actions, ask, tickers, parsing.splits)
         found = {split for page in pages for split in page if first <= split.ex_session <= last}
         return tuple(sorted(found, key=lambda split: (split.ex_session, split.ticker)))
@@ -131,6 +133,7 @@ class MarketData:
                 ask.what,
                 lambda: client.get(ask.path, dict(query)),
                 lambda raw: (parse(raw), parsing.page_token(raw)),
+                patient=ask.patient,
             )
             yield page
             if token is None:
@@ -146,6 +149,7 @@ class _Question:
     what: str
     path: str
     query: Mapping[str, str]
+    patient: bool = True
 
 
 def _batches(tickers: Sequence[str]) -> Iterator[tuple[str, ...]]:

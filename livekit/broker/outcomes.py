@@ -102,12 +102,19 @@ class Outcomes:
     def __repr__(self) -> str:
         return "Outcomes(secrets=***)"
 
-    def read(self, what: str, call: Callable[[], object], parse: Callable[[object], T]) -> T:
-        """The parsed answer to a read.
+    def read(
+        self,
+        what: str,
+        call: Callable[[], object],
+        parse: Callable[[object], T],
+        *,
+        patient: bool = True,
+    ) -> T:
+        """The parsed answer to a read, asked for once only unless ``patient``.
 
         Raises `CredentialsRefused`, or `VenueUnavailable` when the patience is used up.
         """
-        outcome = self._patiently(call, parse)
+        outcome = self._patiently(call, parse) if patient else self._attempt(call, parse)
         if isinstance(outcome, Failure):
             _raise_for_read(what, outcome)
         return outcome

@@ -19,6 +19,8 @@ from livekit.trading.venue_look import open_orders
 __all__ = ["STOP_IN_FORCE", "ExitReport", "send_exit"]
 
 STOP_IN_FORCE = "stop_in_force"
+RELEASE_POLL_S = 1.0
+RELEASE_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,23 @@ def _is_stop_of(order: VenueOrder, position: Position) -> bool:
     return order.ticker == position.ticker and order.side == "sell"
 
 
+def _sellable(desk: Desk, position: Position) -> int:
+    """Shares free to be sold; a broker may release them seconds after their stop has ended."""
+    started = desk.clock.now()
+    while True:
+        held = {item.ticker: item for item in desk.client.get_positions()}.get(position.ticker)
+        if held is None:
+            return 0
+        wanted = min(position.shares_now, int(held.quantity))
+        free = min(wanted, int(held.quantity_available))
+        waited_s = abs((desk.clock.now() - started).total_seconds())
+        if free >= wanted or waited_s >= RELEASE_LIMIT_S:
+            return free
+        desk.clock.sleep(RELEASE_POLL_S)
+
+
 def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:
-    held = {item.ticker: item for item in desk.client.get_positions()}.get(position.ticker)
-    shares = min(position.shares_now, int(held.quantity_available)) if held else 0
+    shares = _sellable(desk, position)
     if shares < 1:
         return ExitReport(position.ticker, "nothing_to_sell", "the venue shows no free shares")
     order = new_order(

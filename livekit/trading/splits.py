@@ -31,7 +31,7 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
 
     A fill of the new shares would close a position that still counts the old ones, and a stop on
     the old basis would lie far from the market. The announcements are asked for once a day; where
-    they cannot be read nothing is applied, and cover does not wait for them.
+    one request does not get them nothing is applied, and cover does not wait for them.
     """
     now = exchange_time(desk.clock.now())
     through = now.date() if now.time() >= DAWN else now.date() - timedelta(days=1)
@@ -39,12 +39,12 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
     if text is not None and date.fromisoformat(text) >= through:
         return ()
     try:
-        return apply_splits(desk, through)
+        return apply_splits(desk, through, patient=False)
     except VenueUnavailable:
         return ()
 
 
-def apply_splits(desk: Desk, session: date) -> tuple[Split, ...]:
+def apply_splits(desk: Desk, session: date, *, patient: bool = True) -> tuple[Split, ...]:
     """Apply the splits of held tickers with an ex-session after the last applied one.
 
     That of ``session`` itself is asked for again, since an announcement may come late; none is
@@ -56,7 +56,7 @@ def apply_splits(desk: Desk, session: date) -> tuple[Split, ...]:
     positions = {item.ticker: item for item in desk.db.get_open_positions()}
     due: tuple[Split, ...] = ()
     if positions and first <= session:
-        shown = desk.client.splits(sorted(positions), first, session)
+        shown = desk.client.splits(sorted(positions), first, session, patient=patient)
         due = tuple(item for item in shown if _concerns(positions[item.ticker], item))
     for split in sorted(due, key=lambda item: item.ex_session):
         book_new_fills(desk, before=_dawn(split.ex_session))

@@ -1,10 +1,14 @@
-"""The broker's partner takes cancels in trading hours only: a stop asked to go rests until 9:30."""
+"""A stop asked to go rests until 9:30, or keeps its shares for seconds: exits are sold anyhow.
+
+The broker's partner takes cancels in trading hours only.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,22 +24,21 @@ MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
 MARKET = {"ABC": 50.0, "DEF": 50.0, "GHI": 50.0}
 
 
-def cancels_wait_for_the_open(w: World) -> None:
+def set_venue(w: World, **settings: Any) -> None:
     clock = w.venue.clock
     assert isinstance(clock, InProcessClock)
     engine = clock.app.engine
-    settings = replace(engine.settings, cancels_wait_for_open=True)
-    engine.orders = replace(engine.orders, settings=settings)
+    engine.orders = replace(engine.orders, settings=replace(engine.settings, **settings))
 
 
-def three_held_two_leaving(w: World) -> None:
+def three_held_two_leaving(w: World, **settings: Any) -> None:
     holding(w, *((ticker, 80.0, 50.0) for ticker in MARKET))
     abc, def_, _ = w.db.get_open_positions()
     w.db.update_position(
         int(abc.position_id or 0), pending_reason="trend_break", pending_since=MONDAY
     )
     leaving(w, def_)
-    cancels_wait_for_the_open(w)
+    set_venue(w, **(settings or {"cancels_wait_for_open": True}))
 
 
 def all_well(w: World) -> None:
@@ -54,6 +57,18 @@ def test_exits_are_sold_at_the_open_when_their_stops_are_gone(tmp_path: Path) ->
         all_well(w)
 
 
+def test_exits_are_sold_once_when_their_shares_are_free_seconds_later(tmp_path: Path) -> None:
+    with world(tmp_path, MARKET) as w:
+        three_held_two_leaving(w, share_release_delay_s=3.0)
+        assert w.trade(TUESDAY, "execution").exit_code == 0
+        all_well(w)
+        sells = [item for item in w.db.get_orders(trade_date=TUESDAY) if item.side == "sell"]
+        assert [(item.ticker, item.quantity, item.order_type) for item in sells] == [
+            ("ABC", 200, "market"),
+            ("DEF", 200, "market"),
+        ]
+
+
 @pytest.mark.parametrize("strike", ["die before", "die after"])
 def test_a_crash_at_the_cancel_ends_the_same(tmp_path: Path, strike: str) -> None:
     with world(tmp_path, MARKET) as w:
@@ -66,7 +81,7 @@ def test_a_crash_at_the_cancel_ends_the_same(tmp_path: Path, strike: str) -> Non
 def test_a_stop_that_somebody_cancels_overnight_is_placed_anew_at_the_open(tmp_path: Path) -> None:
     with world(tmp_path, MARKET) as w:
         position = holding(w, ("GHI", 80.0, 50.0))
-        cancels_wait_for_the_open(w)
+        set_venue(w, cancels_wait_for_open=True)
         w.desk.client.cancel_order(str(position.stop_order_id))
         assert w.live_sells("GHI") == 0
         sleep_until(w.desk.clock, open_instant(TUESDAY) - timedelta(minutes=15))

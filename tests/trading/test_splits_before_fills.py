@@ -154,6 +154,19 @@ def test_without_the_announcements_shares_are_covered_all_the_same(tmp_path: Pat
         assert longest_uncovered_s(w) <= 10.0
 
 
+def test_announcements_that_never_answer_hold_cover_up_for_one_read(tmp_path: Path) -> None:
+    """A read is silent for ten seconds at most; repeated four times it would be forty."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        position = holding(w)
+        w.go_to(TUESDAY, "protect")
+        w.desk.client.cancel_order(str(position.stop_order_id))
+        kind = FaultKind.TIMEOUT_BEFORE
+        inject(w, FaultRule(kind, path="/v1/corporate-actions*", times=0, seconds=10))
+        assert protect(take_lease(w.desk)).uncovered == ()
+        assert w.live_sells("ABC") == 200
+        assert longest_uncovered_s(w) <= 11.0
+
+
 def test_shares_whose_leg_is_taken_down_below_the_market_are_sold_beside_the_first_sale(
     tmp_path: Path,
 ) -> None:
