@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import date
 
 from livekit.clock import SystemClock
 from livekit.config import Profile
-from livekit.errors import LockHeld, ManifestMismatch, StateUnusable, UnknownParameter
+from livekit.errors import (
+    LockHeld,
+    ManifestMismatch,
+    StateUnusable,
+    UnknownParameter,
+    VenueError,
+)
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
+from livekit.trading.desk import Desk
+from livekit.trading.doctor import diagnose
 from livekit.trading.following import living_executor
 from livekit.trading.opening import (
     Link,
@@ -23,7 +32,14 @@ from livekit.trading.opening import (
 )
 from livekit.trading.phases import PHASES
 from livekit.trading.registration import register_profile, undone_on_refusal
-from livekit.workbench.daily import DailyReport, Performer, run_daily
+from livekit.workbench.daily import (
+    DONE,
+    FAILED,
+    DailyReport,
+    Performer,
+    PhaseReport,
+    run_daily,
+)
 from livekit.workbench.demo import LAST_SESSION
 from livekit.workbench.runs.nursery import Nursery
 from livekit.workbench.runs.phases import loading_kernels, notebook_performer
@@ -31,6 +47,8 @@ from livekit.workbench.runs.plain import plain_performer
 from livekit.workbench.watching.watch import Watch
 
 __all__ = ["daily_run", "register"]
+
+DOCTOR = "doctor"
 
 
 def register(profile: Profile) -> None:
@@ -85,6 +103,7 @@ def daily_run(
 ) -> DailyReport:
     """Run a session's due phases for a profile; no ``session`` means the one that trades now.
 
+    The doctor looks first and last; what is broken at the end decides the exit code with the rest.
     Raises `UnknownParameter` for a phase that does not exist, `StateUnusable` before
     ``livekit init``, `ManifestMismatch` when parameters, registration and manifest disagree, and
     `LockHeld` while another run is writing.
@@ -104,9 +123,28 @@ def daily_run(
         ):
             desk = desk_on(profile, link, db, who="daily")
             day = session or desk.order_session()
+            before = _examined(desk, "at the start")
             report = run_daily(desk, day, phases=chosen, performer=performer)
+            report = replace(
+                report, phases=(before, *report.phases, _examined(desk, "at the end", judged=True))
+            )
         tell(report)
     return report
+
+
+def _examined(desk: Desk, when: str, *, judged: bool = False) -> PhaseReport:
+    """The doctor's word on every promise; only a ``judged`` one counts for the exit code.
+
+    A venue that cannot be read is the phases' trouble: they have met it themselves.
+    """
+    try:
+        found = diagnose(desk)
+    except VenueError as error:
+        return PhaseReport(DOCTOR, "not examined", 0, (f"{when}: {error}",))
+    if not found.violations:
+        return PhaseReport(DOCTOR, DONE, 0, (f"{when}: {len(found.checks)} promises hold",))
+    lines = tuple(f"broken {when}: {item}" for item in found.violations)
+    return PhaseReport(DOCTOR, FAILED, found.exit_code if judged else 0, lines)
 
 
 def _performer(
