@@ -36,6 +36,7 @@ __all__ = [
     "CoverWatch",
     "Protection",
     "cancel_and_confirm",
+    "cover",
     "place_stop",
     "protect",
     "request_cancel",
@@ -252,7 +253,7 @@ def _cover_all(
     while blocked:
         free = [gap for gap, blocking in blocked if all(_ended(desk, item) for item in blocking)]
         blocked = [item for item in blocked if item[0] not in free]
-        covered += [gap for gap in free if _cover(desk, gap)]
+        covered += [gap for gap in free if cover(desk, gap)]
         started = min(started, desk.clock.now())
         if not blocked or (desk.clock.now() - started).total_seconds() >= CONFIRM_LIMIT_S:
             break
@@ -275,8 +276,11 @@ def _clear_the_way(desk: Desk, gap: CoverGap, orders: tuple[VenueOrder, ...]) ->
     return tuple(buys)
 
 
-def _cover(desk: Desk, gap: CoverGap) -> bool:
-    """Whether the gap is covered now; books that differ on one position hold up no other."""
+def cover(desk: Desk, gap: CoverGap) -> bool:
+    """Place the stop of a gap; False if it could not be had.
+
+    Books that differ on one position hold up no other.
+    """
     book_new_fills(desk)
     fresh = position_row(desk, gap.position.position_id)
     shares = gap.missing_shares + fresh.shares_now - gap.position.shares_now

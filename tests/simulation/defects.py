@@ -31,11 +31,10 @@ INTENT_AFTER_SEND = Defect(
     (
         (
             (
-                "    if desk.db.get_order_by_client_id(order.client_order_id) is None:\n"
-                "        desk.db.add_order(replace(order, fencing_token=desk.lease), "
+                "            desk.db.add_order(replace(order, fencing_token=desk.lease), "
                 "at=desk.clock.now())\n"
             ),
-            "",
+            "            pass\n",
         ),
         (
             (
@@ -87,14 +86,20 @@ KILL_SWITCH_READ_ONCE = Defect(
 )
 
 CANCEL_CODE_READ_AS_FILLED = Defect(
-    "trading/protector.py",
+    "trading/exits.py",
     (
         (
-            "    request_cancel(desk, order_id)\n    started = desk.clock.now()\n",
+            "    ended = _free_shares(desk, position)\n",
             (
-                "    if not request_cancel(desk, order_id):\n        return None\n"
-                "    started = desk.clock.now()\n"
+                "    stops = _stops_of(desk, position)\n"
+                "    if not all(request_cancel(desk, item) for item in stops):\n"
+                '        return ExitReport(planned.ticker, "closed", "its stop had filled")\n'
+                "    ended = _free_shares(desk, position)\n"
             ),
+        ),
+        (
+            "import cancel_and_confirm\n",
+            "import cancel_and_confirm, request_cancel\n",
         ),
     ),
 )

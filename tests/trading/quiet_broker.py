@@ -125,7 +125,14 @@ class QuietBroker:
     def changes_sent(self) -> int:
         return sum(name.startswith(("place ", "cancel ")) for name in self.said)
 
-    def splits(self, tickers: Sequence[str], first: date, last: date) -> tuple[Split, ...]:
+    def splits(
+        self,
+        tickers: Sequence[str],
+        first: date,
+        last: date,
+        *,
+        patient: bool = True,
+    ) -> tuple[Split, ...]:
         return tuple(item for item in self.announced if first <= item.ex_session <= last)
 
     def seconds_to_wait(self, requests: int) -> float:

@@ -154,6 +154,25 @@ def test_without_the_announcements_shares_are_covered_all_the_same(tmp_path: Pat
         assert longest_uncovered_s(w) <= 10.0
 
 
+def test_without_the_announcements_every_leg_becomes_a_simple_stop_one_after_the_other(
+    tmp_path: Path,
+) -> None:
+    """Tomorrow may be a split, and a venue adjusts simple orders only; none is bare for long."""
+    tickers = ("ABC", "DEF", "GHI", "JKL", "MNO")
+    with world(tmp_path, dict.fromkeys(tickers, 50.0), max_positions=5) as w:
+        holding(w, *((ticker, 80.0, 50.0) for ticker in tickers))
+        w.go_to(TUESDAY, "protect")
+        legs = w.db.get_orders(intent="stop", working_only=True)
+        assert [item.parent_client_order_id is None for item in legs] == [False] * 5
+        inject(w, FaultRule(FaultKind.SERVER_ERROR, path="/v1/corporate-actions*", times=0))
+        assert w.phase(TUESDAY, "protect").exit_code == 0
+        simple = w.db.get_orders(intent="stop", working_only=True)
+        assert [item.parent_client_order_id for item in simple] == [None] * 5
+        assert all(w.live_sells(ticker) == w.held(ticker) == 200 for ticker in tickers)
+        assert longest_uncovered_s(w) <= 2.0
+        assert {item.kind for item in w.db.get_alerts(TUESDAY)} == {"announcements_unread"}
+
+
 def test_announcements_that_never_answer_hold_cover_up_for_one_read(tmp_path: Path) -> None:
     """A read is silent for ten seconds at most; repeated four times it would be forty."""
     with world(tmp_path, {"ABC": 50.0}) as w:

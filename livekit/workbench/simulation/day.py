@@ -229,6 +229,10 @@ class _Day:
             except LivekitError:
                 self.happenings["rearm refused"] += 1
                 return
+            except Crash:
+                self.referee.crashed()
+                self.happenings["crashes"] += 1
+                return
         self.happenings["rearmed"] += 1
         if self.script.kind == "executor":
             self._run_until_quiet(self._execute)
