@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from livekit.errors import BadInput
 from livekit.files import write_whole
 from livekit.sessions import calendar_version
 
-__all__ = ["GitState", "file_sha256", "git_state", "write_manifest"]
+__all__ = ["GitState", "code_version", "file_sha256", "git_state", "write_manifest"]
 
 LIBRARIES = (
     "earnings-livekit",
@@ -58,6 +59,13 @@ def git_state(folder: Path | None = None) -> GitState | None:
     if top is None or sha is None or changes is None or Path(top).resolve() != folder:
         return None
     return GitState(sha, dirty=bool(changes))
+
+
+@cache
+def code_version() -> str:
+    """The commit that runs here, as run records name it; read once a process."""
+    state = git_state()
+    return "not a checkout" if state is None else state.sha + "+dirty" * state.dirty
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from livekit.backtest.manifest import code_version
 from livekit.clock import sleep_until
+from livekit.config import config_sha256
 from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered
 from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
@@ -236,8 +238,8 @@ def run_executor(
         phase="executor",
         at=desk.clock.now(),
         venue=desk.profile.venue,
-        git="",
-        config_sha256="",
+        git=code_version(),
+        config_sha256=config_sha256(desk.config),
         part=part,
     )
     with marked_living(desk.profile, run_id):

@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
 
-from livekit.backtest.manifest import git_state
+from livekit.backtest.manifest import code_version
 from livekit.clock import sleep_until
 from livekit.config import config_sha256
 from livekit.errors import NotASession
@@ -106,15 +105,9 @@ def start_record(desk: Desk, phase: str, session: date) -> int:
         phase=phase,
         at=desk.clock.now(),
         venue=desk.profile.venue,
-        git=_commit(),
+        git=code_version(),
         config_sha256=config_sha256(desk.config),
     )
-
-
-@cache
-def _commit() -> str:
-    state = git_state()
-    return "not a checkout" if state is None else state.sha + ("+dirty" if state.dirty else "")
 
 
 def finish_record(desk: Desk, run_id: int, outcome: PhaseOutcome) -> None:

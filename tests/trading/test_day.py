@@ -33,6 +33,15 @@ def test_a_candidate_is_bought_at_the_open_and_covered_at_once(tmp_path: Path) -
         assert w.held("ABC") == w.live_sells("ABC") == 200
 
 
+def test_the_executors_own_row_names_the_code_and_the_configuration(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY, "signals", "execution")
+        rows = {run.phase: (run.git, run.config_sha256) for run in w.db.get_runs(session=MONDAY)}
+        assert rows["executor"] == rows["execution"]
+        assert all(rows["executor"])
+
+
 def test_a_stop_reached_on_the_entry_session_sells_at_the_stop_less_slippage(
     tmp_path: Path,
 ) -> None:

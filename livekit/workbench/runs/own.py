@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nbformat
 
-from livekit.backtest.manifest import git_state
+from livekit.backtest.manifest import code_version
 from livekit.clock import Clock
 from livekit.config import Profile, config_sha256
 from livekit.errors import LivekitError, NotASession, SecretExposed, UnknownParameter, UsageError
@@ -187,14 +187,13 @@ def _logged(
     ended_at: datetime,
     ended: NotebookOutcome,
 ) -> int:
-    state = git_state()
     with sealer.db.transaction():
         run_id = sealer.db.start_run(
             session=session,
             phase=phase,
             at=started,
             venue=sealer.profile.venue,
-            git="not a checkout" if state is None else state.sha + ("+dirty" * state.dirty),
+            git=code_version(),
             config_sha256=config_sha256(sealer.profile.trading),
         )
         if ended.status == "completed":
