@@ -49,7 +49,9 @@ def starlette_app(app: VenueApp, port: int) -> Starlette:
                 answer = json_answer({"message": "request body too slow"}, 408)
         return _response(answer)
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=METHODS)])
+    face = Starlette(routes=[Route("/{path:path}", endpoint, methods=METHODS)])
+    face.router.redirect_slashes = False  # a target without a path is refused like any other
+    return face
 
 
 def _response(answer: Answer) -> Response:

@@ -93,6 +93,13 @@ def test_requests_without_keys_change_nothing(face, method, path, headers, body)
     assert face.is_untouched
 
 
+@pytest.mark.parametrize("target", [b"?", b"?a=1"])
+def test_a_target_without_a_path_is_refused_and_not_redirected(face, target):
+    head = b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % face.port
+    assert status_of(face.say(head)) == 404
+    assert face.is_untouched
+
+
 @calm
 @given(body=st.binary(max_size=300))
 def test_any_body_with_keys_is_refused_or_reported(face, body):
