@@ -179,9 +179,12 @@ def _limits(facts: Facts) -> Iterable[str]:
         yield f"{len(taken)} positions and buys, at most {facts.config.max_positions}"
     bound = Decimal(str(facts.config.position_size))
     bound *= 1 + Decimal(str(facts.config.order_size_tolerance_pct)) / 100
-    for position in facts.ours.positions:
-        if position.invested > bound:
-            yield f"{position.ticker}: {position.invested} USD invested, at most {bound}"
+    for order in facts.ours.orders:
+        if order.intent != ENTRY or order.alpaca_order_id is None or order.reference_price is None:
+            continue
+        notional = order.quantity * order.reference_price  # what it fills at is the market's
+        if notional > bound:
+            yield f"{order.client_order_id}: {notional} USD ordered, at most {bound}"
 
 
 def _money(facts: Facts) -> Iterable[str]:

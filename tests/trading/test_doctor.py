@@ -110,3 +110,26 @@ def test_the_doctor_sends_and_stores_nothing(healthy: World) -> None:
     diagnose(healthy.desk)
     assert {method for method, _ in healthy.wire.sent} == {"GET"}
     assert [(item.client_order_id, item.status) for item in healthy.db.get_orders()] == before
+
+
+def test_a_fill_above_the_price_that_sized_the_buy_breaks_no_limit(tmp_path: Path) -> None:
+    """200 shares for 10,000 USD at 50 that slip a little: no limit on orders forbids that."""
+    sized = {"fill_model": "rough", "order_size_tolerance_pct": 0.0}
+    with world(tmp_path, {"AAA": 50.0}, **sized) as w:
+        w.report(MONDAY, ("AAA", 80.0, 50.0))
+        assert w.trade(MONDAY).exit_code == 0
+        (position,) = w.db.get_open_positions()
+        assert position.shares_now == 200
+        assert position.invested > Decimal(10_000)
+        assert diagnose(w.desk).violations == ()
+
+
+def test_a_buy_that_was_sent_above_the_size_bound_is_found(healthy: World) -> None:
+    tamper(
+        healthy,
+        "UPDATE orders SET quantity = 250, reference_price = '50' "
+        "WHERE intent = 'entry' AND ticker = 'AAA'",
+    )
+    texts = [item.facts for item in diagnose(healthy.desk).violations if item.invariant[:3] == "I17"]
+    assert len(texts) == 1
+    assert "12500" in texts[0] and "11000" in texts[0]  # 250 × 50 against 10,000 + 10 %
