@@ -94,13 +94,17 @@ def _execute(profile: Profile, plan: Plan, *, part: str, skip_time_check: bool) 
 def _execute_alone(
     profile: Profile, plan: Plan, *, part: str, skip_time_check: bool
 ) -> PhaseOutcome:
+    from livekit.trading.examination import AT_THE_END, AT_THE_START, examine, with_examinations
     from livekit.trading.opening import open_desk, sole_writer
     from livekit.trading.phases import EXECUTION, run_executor, wait_until_due
 
     with sole_writer(profile), open_desk(profile, who="executor") as desk:
         if plan.session == desk.order_session():  # another session's plan is refused, not awaited
             wait_until_due(desk, EXECUTION, plan.session)
-        return run_executor(desk, plan, part=part, skip_time_check=skip_time_check)
+        before = examine(desk, AT_THE_START)
+        outcome = run_executor(desk, plan, part=part, skip_time_check=skip_time_check)
+        look = outcome.execution.look if outcome.execution else None
+        return with_examinations(outcome, before, examine(desk, AT_THE_END, look))
 
 
 def _summary(outcome: PhaseOutcome) -> str:

@@ -45,6 +45,7 @@ from livekit.trading.protector import (
     cancel_and_confirm,
     protect,
 )
+from livekit.trading.venue_look import VenueLook
 
 __all__ = [
     "ALL",
@@ -80,6 +81,7 @@ class Execution:
     repaired: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     avoided: frozenset[str] = frozenset()
+    look: VenueLook | None = None  # the last one at the venue
 
 
 def accept_plan(desk: Desk, plan: Plan) -> Plan:
@@ -397,5 +399,6 @@ def _cancel_rest(desk: Desk, order: Order) -> bool:
 def _finish(desk: Desk, run: Execution) -> None:
     last = protect(desk, grace_s=GRACE_S)
     run.repaired += last.repaired
+    run.look = last.look
     if last.uncovered:
         raise SharesUncovered(last.uncovered)

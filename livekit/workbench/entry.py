@@ -14,13 +14,12 @@ from livekit.errors import (
     ManifestMismatch,
     StateUnusable,
     UnknownParameter,
-    VenueError,
 )
 from livekit.prices import ParquetPriceSource, demo_earnings_path
 from livekit.reports.writer import write_demo_reports
 from livekit.state import StateDB
 from livekit.trading.desk import Desk
-from livekit.trading.doctor import diagnose
+from livekit.trading.examination import AT_THE_END, AT_THE_START, examine
 from livekit.trading.following import living_executor
 from livekit.trading.opening import (
     Link,
@@ -123,28 +122,21 @@ def daily_run(
         ):
             desk = desk_on(profile, link, db, who="daily")
             day = session or desk.order_session()
-            before = _examined(desk, "at the start")
+            before = _examined(desk, AT_THE_START)
             report = run_daily(desk, day, phases=chosen, performer=performer)
-            report = replace(
-                report, phases=(before, *report.phases, _examined(desk, "at the end", judged=True))
-            )
+            rows = (before, *report.phases, _examined(desk, AT_THE_END))
+            report = replace(report, phases=rows)
         tell(report)
     return report
 
 
-def _examined(desk: Desk, when: str, *, judged: bool = False) -> PhaseReport:
-    """The doctor's word on every promise; only a ``judged`` one counts for the exit code.
-
-    A venue that cannot be read is the phases' trouble: they have met it themselves.
-    """
-    try:
-        found = diagnose(desk)
-    except VenueError as error:
-        return PhaseReport(DOCTOR, "not examined", 0, (f"{when}: {error}",))
-    if not found.violations:
-        return PhaseReport(DOCTOR, DONE, 0, (f"{when}: {len(found.checks)} promises hold",))
-    lines = tuple(f"broken {when}: {item}" for item in found.violations)
-    return PhaseReport(DOCTOR, FAILED, found.exit_code if judged else 0, lines)
+def _examined(desk: Desk, when: str) -> PhaseReport:
+    """The doctor's word as a row of the report; the one at the end counts for the exit code."""
+    found = examine(desk, when)
+    if found.diagnosis is None:
+        return PhaseReport(DOCTOR, "not examined", 0, found.lines)
+    counted = found.exit_code if when == AT_THE_END else 0
+    return PhaseReport(DOCTOR, FAILED if found.exit_code else DONE, counted, found.lines)
 
 
 def _performer(

@@ -236,3 +236,27 @@ def test_a_profile_may_be_moved_with_its_folder(shop: Shop) -> None:
     assert moved.generate(report).code == 0
     assert moved.execute(moved.plan(MONDAY)).code == 0
     assert not shop.home.exists()
+
+
+# ------------------------------------------------------------------------------------ the doctor
+
+
+def test_the_executor_starts_and_ends_with_the_doctor(shop: Shop, offered: Path) -> None:
+    shop.generate(offered)
+    told = shop.execute(shop.plan(MONDAY), "-v").out.splitlines()
+    assert told[0] == "at the start: 23 promises hold"
+    assert told[-2] == "at the end: 23 promises hold"  # the sum follows
+
+
+def test_a_promise_that_is_broken_at_the_end_decides_the_exit_code(
+    shop: Shop, offered: Path
+) -> None:
+    """Somebody writes another ticker into the row of ABC's buy, which its id does not name."""
+    shop.generate(offered)
+    assert shop.execute(shop.plan(MONDAY)).code == 0
+    with closing(sqlite3.connect(shop.state_db)) as raw, raw:
+        raw.execute("UPDATE orders SET ticker = 'ZZZ' WHERE client_order_id LIKE '%ABC_entry_buy'")
+    ended = shop.execute(shop.plan(MONDAY))
+    assert ended.code == 4
+    assert "broken at the start: I04" in ended.err
+    assert "broken at the end: I04" in ended.err
