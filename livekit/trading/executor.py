@@ -196,9 +196,13 @@ def _send_one(desk: Desk, run: Execution, planned: PlannedOrder) -> ExitReport:
         return ExitReport(planned.ticker, "books_differ", "its signals were forced")
     if planned.reason == ROTATED_OUT and not _pair_may_go(desk, run.plan, planned):
         return ExitReport(planned.ticker, "withheld", "its buy is not allowed")
-    if approved_quantity(desk, run.plan, planned) < 1:
+
+    def is_approved() -> bool:
+        return approved_quantity(desk, run.plan, planned) > 0
+
+    if not is_approved():
         return ExitReport(planned.ticker, "not_approved", "no valid approval")
-    return send_exit(desk, planned)
+    return send_exit(desk, planned, is_approved=is_approved)
 
 
 def _send_hindered(desk: Desk, run: Execution) -> bool:

@@ -7,6 +7,7 @@ be filled ends the exit; a cancel that is not confirmed in time leaves the stop 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from livekit.model import EXIT, Order, PlannedOrder, Position, VenueOrder
@@ -32,8 +33,11 @@ class ExitReport:
     detail: str = ""
 
 
-def send_exit(desk: Desk, planned: PlannedOrder) -> ExitReport:
-    """Free the shares of a position from its stop and sell them at market."""
+def send_exit(desk: Desk, planned: PlannedOrder, *, is_approved: Callable[[], bool]) -> ExitReport:
+    """Free the shares of a position from its stop and sell them at market.
+
+    ``is_approved`` is asked once more when the sale's intent is committed.
+    """
     position = _open_position(desk, planned.ticker)
     if position is None:
         return ExitReport(planned.ticker, "closed", "no open position")
@@ -47,7 +51,7 @@ def send_exit(desk: Desk, planned: PlannedOrder) -> ExitReport:
     position = _open_position(desk, planned.ticker)
     if position is None:
         return ExitReport(planned.ticker, "closed", "its stop had filled")
-    return _sell(desk, position, planned.reason)
+    return _sell(desk, position, planned.reason, is_approved)
 
 
 def _open_position(desk: Desk, ticker: str) -> Position | None:
@@ -102,7 +106,9 @@ def _sellable(desk: Desk, position: Position) -> int:
         desk.clock.sleep(RELEASE_POLL_S)
 
 
-def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:
+def _sell(
+    desk: Desk, position: Position, reason: str, is_approved: Callable[[], bool]
+) -> ExitReport:
     shares = _sellable(desk, position)
     if shares < 1:
         return ExitReport(position.ticker, "nothing_to_sell", "the venue shows no free shares")
@@ -116,5 +122,6 @@ def _sell(desk: Desk, position: Position, reason: str) -> ExitReport:
             order.ticker, order.quantity, "sell", client_order_id=order.client_order_id
         ),
         protective=True,
+        approved=lambda: order.quantity if is_approved() else 0,
     )
     return ExitReport(position.ticker, "sent" if sent.venue else sent.outcome, sent.message)
