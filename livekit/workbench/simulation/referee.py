@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from livekit.broker.venue.engine.records import Order as VenueRow
@@ -22,7 +22,7 @@ from livekit.sessions import exchange_time
 from livekit.trading.order_ids import parse_client_order_id
 from livekit.workbench.simulation.points import Points
 
-__all__ = ["Hindrance", "Referee"]
+__all__ = ["Hindrance", "Notes", "Referee"]
 
 LIVE_SELLS = frozenset({"new", "accepted", "pending_new", "partially_filled", "pending_cancel"})
 NEVER_AGAIN = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
@@ -57,6 +57,17 @@ class Hindrance:
 class _Seen:
     status: str
     filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a referee knows of a day up to an instant."""
+
+    violations: tuple[str, ...]
+    hindrances: tuple[Hindrance, ...]
+    orders: Mapping[str, _Seen]
+    events: int
+    token: int
 
 
 @dataclass(slots=True)
@@ -117,6 +128,23 @@ class Referee:
         if self.after_event is not None:
             self.after_event()
         self.points.arrive("commit", "after")
+
+    def notes(self) -> Notes:
+        """A copy of what has been noted so far."""
+        return Notes(
+            tuple(self.violations),
+            tuple(map(replace, self.hindrances)),
+            {key: replace(seen) for key, seen in self._orders.items()},
+            self._events,
+            self._token,
+        )
+
+    def take_up(self, notes: Notes) -> None:
+        """Go on from notes, which stay as they are."""
+        self.violations = list(notes.violations)
+        self.hindrances = list(map(replace, notes.hindrances))
+        self._orders = {key: replace(seen) for key, seen in notes.orders.items()}
+        self._events, self._token = notes.events, notes.token
 
     def crashed(self) -> None:
         """The process has died."""

@@ -31,7 +31,7 @@ from livekit.trading.desk import Desk
 from livekit.workbench.simulation.books import MemoryBooks
 from livekit.workbench.simulation.seam import SeamClient
 
-__all__ = ["Frozen", "Line", "Stage", "SteppedClock", "Watcher"]
+__all__ = ["Frozen", "Line", "Stage", "SteppedClock", "Watcher", "clone"]
 
 KEYS = VenueKeys("SIMULATIONDAY", "secret-of-the-simulation", "control-of-the-simulation")
 READ_TIMEOUT_S = 10.0  # as long as the client waits for a silent venue
@@ -124,7 +124,7 @@ class Stage:
         *,
         through_alpaca_py: bool = False,
     ) -> None:
-        state = _clone(frozen.venue)
+        state = clone(frozen.venue)
         self.profile = profile
         self.app = VenueApp(Engine(history, settings, state), KEYS)
         self.line = Line(self.app, watcher)
@@ -161,7 +161,7 @@ class Stage:
 
     def freeze(self) -> Frozen:
         """Both memories as they are now."""
-        return Frozen(self.books.image(), _clone(self.state))
+        return Frozen(self.books.image(), clone(self.state))
 
     def write_files(self, folder: Path) -> tuple[Path, Path]:
         """Write the venue's book and the state database as files; returns their paths."""
@@ -188,7 +188,7 @@ class Stage:
         )
 
 
-def _clone(state: VenueState) -> VenueState:
+def clone(state: VenueState) -> VenueState:
     """The same memory once more, with orders and positions of its own, all of it unsaved."""
     values = {item.name: copy.copy(getattr(state, item.name)) for item in fields(VenueState)}
     for name in ("orders", "positions"):

@@ -8,7 +8,7 @@ and stopped out the same day, EEE and FFF. With ``rough`` fills some orders fill
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -31,9 +31,16 @@ from livekit.workbench.simulation.market import history_of
 from livekit.workbench.simulation.morning import beginning, settings_of
 from livekit.workbench.simulation.points import Act, Crash, Cut, Points, crash_at
 from livekit.workbench.simulation.referee import Referee
-from livekit.workbench.simulation.stage import Frozen, Stage, Unwatched
+from livekit.workbench.simulation.stage import Frozen, Stage, Unwatched, Watcher
 
-__all__ = ["StandardDay", "Struck", "make_standard_day", "run_standard_day"]
+__all__ = [
+    "StandardDay",
+    "Struck",
+    "make_standard_day",
+    "run_standard_day",
+    "settle",
+    "stage_of",
+]
 
 MONDAY, TUESDAY, LAST = date(2020, 1, 6), date(2020, 1, 7), date(2020, 1, 10)
 HISTORY_START = date(2019, 11, 25)
@@ -63,7 +70,8 @@ class Struck:
     """What one run of the day came to.
 
     ``books`` hold everything that must be the same after any crash, times and attempt numbers
-    aside. ``reached`` are the cuts that were struck; counts are those of the first process.
+    aside. ``reached`` are the cuts that were struck; ``counts`` are the requests and commits of the
+    first process.
     """
 
     books: str
@@ -137,32 +145,44 @@ def run_standard_day(
     """
     points = Points()
     referee = Referee(points, lambda: stage.state, books.raw)
-    stage = Stage(
-        standard.profile,
-        settings_of(standard.profile),
-        standard.history,
-        standard.frozen,
-        books,
-        referee,
-    )
+    stage = stage_of(standard, standard.frozen, books, referee)
     stage.app.faults.install(FaultSchedule(tuple(rules)))
-    counts: dict[str, int] = {}
-    left = list(cuts)
     acts: dict[Cut, Act] = {} if kill_at is None else {kill_at: lambda: _kill(stage)}
-    for _ in range(len(cuts) + RUNS_UNTIL_QUIET):
-        due = left.pop(0) if left else None
-        points.plan(acts if due is None else acts | {due: crash_at(due)})
+    counts: list[dict[str, int]] = []
+    for cut in cuts:
+        points.plan(acts | {cut: crash_at(cut)})
+        _run(stage, referee)
+        counts.append(dict(points.counts))
         acts = {}
+    points.plan(acts)
+    held = settle(standard, stage, referee, after_each=lambda: counts.append(dict(points.counts)))
+    return Struck(held, tuple(points.reached), counts[0], tuple(referee.violations))
+
+
+def stage_of(standard: StandardDay, frozen: Frozen, books: MemoryBooks, watcher: Watcher) -> Stage:
+    """The day's profile at its venue, from a frozen instant on."""
+    settings = settings_of(standard.profile)
+    return Stage(standard.profile, settings, standard.history, frozen, books, watcher)
+
+
+def settle(
+    standard: StandardDay,
+    stage: Stage,
+    referee: Referee,
+    *,
+    after_each: Callable[[], None] = lambda: None,
+) -> str:
+    """Start the day's run until it is quiet, judge the end, and return the books."""
+    for _ in range(RUNS_UNTIL_QUIET):
         code = _run(stage, referee)
-        counts = counts or dict(points.counts)
-        if code in QUIET_CODES and not left:
+        after_each()
+        if code in QUIET_CODES:
             break
     else:
         referee.broken("I23 liveness", f"not quiet, exit {code}")
     with stage.process() as desk:
         judge_the_end(stage, desk, referee, standard.folder)
-        held = _books(desk.db, stage)
-    return Struck(held, tuple(points.reached), counts, tuple(referee.violations))
+        return _books(desk.db, stage)
 
 
 def _kill(stage: Stage) -> None:
@@ -171,6 +191,7 @@ def _kill(stage: Stage) -> None:
 
 
 def _run(stage: Stage, referee: Referee) -> int | None:
+    """One process: its exit code, or None when it crashed."""
     with stage.process() as desk:
         try:
             return run_daily(desk, TUESDAY).exit_code
