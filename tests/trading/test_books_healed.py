@@ -143,24 +143,21 @@ def test_what_the_protector_saw_last_is_reconciled_without_asking_again() -> Non
         assert [name for name in q.broker.said[len(before) :] if name != "read hand"] == []
 
 
+def fills_late(q: Quiet, client_order_id: str) -> None:
+    """100 ABC were bought at 50 under that id; 100,000 − 5,000 = 95,000 USD are left."""
+    filled: dict[str, Any] = {"status": "filled", "filled_quantity": Decimal(100)}
+    q.broker.show(venue_order("late", "ABC", "buy", client_order_id=client_order_id, **filled))
+    q.broker.fills = [fill_of("late", "buy", 100, "50")]
+    q.broker.positions["ABC"] = 100
+    q.broker.cash = Decimal(95_000)
+
+
 def test_an_intent_that_shows_only_now_is_settled_from_a_fresh_look() -> None:
     """Its order filled since the protector looked: 100 ABC at 50, which need their stop."""
     with quiet_desk() as q:
         look = protect(q.desk).look
         row = q.row("ABC", alpaca_order_id=None, status="intended", outcome="intended")
-        q.broker.show(
-            venue_order(
-                "late",
-                "ABC",
-                "buy",
-                client_order_id=row.client_order_id,
-                status="filled",
-                filled_quantity=Decimal(100),
-            )
-        )
-        q.broker.fills = [fill_of("late", "buy", 100, "50")]
-        q.broker.positions["ABC"] = 100
-        q.broker.cash = Decimal(95_000)
+        fills_late(q, row.client_order_id)
         assert reconcile(q.desk, TUESDAY, look=look) == ()
         assert [item.shares_now for item in q.db.get_open_positions()] == [100]
         assert [item["quantity"] for item in q.broker.placed] == [100]
@@ -196,19 +193,7 @@ def test_an_intent_that_was_given_up_and_filled_after_all_is_adopted_with_its_fi
     """100 ABC were bought at 50; 100,000 − 5,000 = 95,000 USD are left."""
     with quiet_desk() as q:
         row = q.row("ABC", alpaca_order_id=None, status="denied", outcome="denied")
-        q.broker.show(
-            venue_order(
-                "late",
-                "ABC",
-                "buy",
-                client_order_id=row.client_order_id,
-                status="filled",
-                filled_quantity=Decimal(100),
-            )
-        )
-        q.broker.fills = [fill_of("late", "buy", 100, "50")]
-        q.broker.positions["ABC"] = 100
-        q.broker.cash = Decimal(95_000)
+        fills_late(q, row.client_order_id)
         assert reconcile(q.desk, TUESDAY) == ()
         adopted = q.db.get_order_by_client_id(row.client_order_id)
         assert adopted is not None

@@ -341,36 +341,48 @@ def attempt(venue: Venue, kind: str, quantity: int, price: int, ticker: str) -> 
     """One request, accepted or refused; or time passes by ``quantity`` hours."""
     if kind == "time":
         venue.engine.advance(venue.engine.now + quantity * HOUR)
-        return
-    control = venue.app.control
-    if kind in ("halt", "resume", "split"):
+    elif kind in ("halt", "resume", "split"):
         with suppress(Refusal):
-            following = next_session(exchange_time(venue.engine.now).date())
-            ratio = "2:1" if quantity % 2 else "1:2"
-            happens = {
-                "halt": lambda: control.halt(ticker),
-                "resume": lambda: control.resume(ticker),
-                "split": lambda: control.split(ticker, ratio, following),
-            }
-            happens[kind]()
+            intervene(venue, kind, ticker, ratio="2:1" if quantity % 2 else "1:2")
+    elif kind in ("cancel", "replace"):
+        with suppress(APIError):
+            change_one(venue, kind, quantity, price)
+    else:
+        with suppress(APIError):
+            order = {"symbol": ticker, "qty": str(quantity)} | order_body(kind, quantity, price)
+            venue.send(**order)
+
+
+def intervene(venue: Venue, kind: str, ticker: str, ratio: str) -> None:
+    """The exchange halts or resumes a ticker, or its company announces a split for tomorrow."""
+    control = venue.app.control
+    if kind == "split":
+        control.split(ticker, ratio, next_session(exchange_time(venue.engine.now).date()))
+    else:
+        {"halt": control.halt, "resume": control.resume}[kind](ticker)
+
+
+def change_one(venue: Venue, kind: str, number: int, price: int) -> None:
+    """Cancel or replace one of the open orders, if there are any."""
+    orders = venue.raw.get("/orders", {"status": "open"})
+    if not orders:
         return
-    named = {"symbol": ticker, "qty": str(quantity)}
-    body = {
+    chosen = orders[number % len(orders)]
+    if kind == "cancel":
+        venue.cancel(chosen)
+    else:
+        venue.raw.patch(f"/orders/{chosen['id']}", {"limit_price": str(price)})
+
+
+def order_body(kind: str, quantity: int, price: int) -> dict[str, object]:
+    """What a request for an order of this kind says beside ticker and quantity."""
+    stop = {"stop_price": str(price // 2)}
+    group = {"side": "buy", "order_class": kind, "time_in_force": "gtc", "stop_loss": stop}
+    return {
         "buy": {"side": "buy"},
         "sell": {"side": "sell"},
-        "oto": {
-            "side": "buy",
-            "order_class": "oto",
-            "time_in_force": "gtc",
-            "stop_loss": {"stop_price": str(price // 2)},
-        },
-        "bracket": {
-            "side": "buy",
-            "order_class": "bracket",
-            "time_in_force": "gtc",
-            "take_profit": {"limit_price": str(price + 20)},
-            "stop_loss": {"stop_price": str(price // 2)},
-        },
+        "oto": group,
+        "bracket": group | {"take_profit": {"limit_price": str(price + 20)}},
         "oco": {
             "side": "sell",
             "type": "limit",
@@ -389,18 +401,7 @@ def attempt(venue: Venue, kind: str, quantity: int, price: int, ticker: str) -> 
         "opg": {"side": "buy", "time_in_force": "opg"},
         "stop": {"side": "sell", "type": "stop", "stop_price": str(price), "time_in_force": "gtc"},
         "limit": {"side": "buy", "type": "limit", "limit_price": str(price)},
-    }
-    if kind in ("cancel", "replace"):
-        orders = venue.raw.get("/orders", {"status": "open"})
-        with suppress(APIError):
-            if orders and kind == "cancel":
-                venue.cancel(orders[quantity % len(orders)])
-            elif orders:
-                chosen = orders[quantity % len(orders)]["id"]
-                venue.raw.patch(f"/orders/{chosen}", {"limit_price": str(price)})
-        return
-    with suppress(APIError):
-        venue.send(**(named | body[kind]))
+    }[kind]
 
 
 def require_sound(venue: Venue) -> None:
