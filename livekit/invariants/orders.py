@@ -40,6 +40,10 @@ def _intent_before_send(facts: Facts) -> Iterable[str]:
             yield f"{shown.client_order_id} is at the venue without an intent of ours"
         elif row is not None and _differs(row, shown):
             yield f"{row.client_order_id} at the venue is not what was intended"
+    for position in facts.open_positions():
+        stop = position.stop_order_id
+        if stop is not None and stop not in rows:
+            yield f"{position.ticker}: its stop {stop} has no row among our orders"
 
 
 def _differs(row: Order, shown: VenueOrder) -> bool:

@@ -72,6 +72,16 @@ def test_an_order_of_our_form_without_an_intent_is_found(healthy: World) -> None
     assert diagnose(healthy.desk).exit_code == 4
 
 
+def test_a_stop_whose_row_was_deleted_is_found(healthy: World) -> None:
+    """The stop is a leg, so its id at the broker does not tell that it is ours."""
+    (position,) = [item for item in healthy.db.get_open_positions() if item.ticker == "AAA"]
+    tamper(healthy, "DELETE FROM orders WHERE intent = 'stop' AND ticker = 'AAA'")
+    (broken,) = diagnose(healthy.desk).violations
+    assert broken.invariant == "I02 intent before send"
+    assert "AAA" in broken.facts
+    assert str(position.stop_order_id) in broken.facts
+
+
 def test_a_position_whose_share_count_was_edited_is_found(healthy: World) -> None:
     tamper(healthy, "UPDATE positions SET actual_shares = 250 WHERE ticker = 'AAA'")
     assert {"I06"} <= found(healthy)
