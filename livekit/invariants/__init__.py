@@ -2,13 +2,13 @@
 
 Each check answers with the violations it found; an empty answer means that it holds. The same
 checks run at the end of production runs, in the doctor and in the tests. `CHECKS` are those that
-the two sides show by themselves, `TRACE_CHECKS` want the requests of a run too, and `ELSEWHERE`
-names the promises about several runs or other material, with what proves them.
+the two sides show by themselves, and `ELSEWHERE` names the promises about several runs or other
+material, with what proves them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from livekit.config import LiveConfig
@@ -19,24 +19,22 @@ from livekit.invariants.facts import (
     LoggedRun,
     PlanFacts,
     SwitchFacts,
-    TraceEvent,
     VenueView,
     Violation,
     WeekFacts,
 )
 from livekit.invariants.orders import ORDER_CHECKS
-from livekit.invariants.record import RECORD_CHECKS, TRACE_CHECKS
+from livekit.invariants.record import OBSERVING, RECORD_CHECKS
 
 __all__ = [
     "CHECKS",
     "ELSEWHERE",
-    "TRACE_CHECKS",
+    "OBSERVING",
     "ApprovedItem",
     "BooksView",
     "LoggedRun",
     "PlanFacts",
     "SwitchFacts",
-    "TraceEvent",
     "VenueView",
     "Violation",
     "WeekFacts",
@@ -48,8 +46,6 @@ CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = dict(
 )
 
 ELSEWHERE: Mapping[str, str] = {
-    "I16 reconcile before act": "wants the requests of a run",
-    "I20 observers observe": "wants the requests of a run",
     "I21 idempotent": "compares two runs; the tests do",
     "I22 crash equivalence": "compares crashed runs with a quiet one; the tests do",
     "I23 liveness": "wants runs until quiet; the tests make them",
@@ -67,7 +63,6 @@ def broken_invariants(
     *,
     own_id: Callable[[str], tuple[str, str, str] | None],
     due_stop: Callable[[Decimal], Decimal],
-    trace: Sequence[TraceEvent] | None = None,
 ) -> tuple[Violation, ...]:
     """Every violation of every check.
 
@@ -77,8 +72,6 @@ def broken_invariants(
         config: Limits and tolerances.
         own_id: Reads a client order id of ours as (ticker, intent, side); None for any other.
         due_stop: The protective stop due from an entry price.
-        trace: Requests of the runs in their order, where they were recorded.
     """
-    facts = Facts(ours, theirs, config, own_id, due_stop, trace or ())
-    checks = {**CHECKS, **(TRACE_CHECKS if trace is not None else {})}
-    return tuple(Violation(name, text) for name, check in checks.items() for text in check(facts))
+    facts = Facts(ours, theirs, config, own_id, due_stop)
+    return tuple(Violation(name, text) for name, check in CHECKS.items() for text in check(facts))

@@ -1,4 +1,4 @@
-"""The values that invariants are checked on: our books, the broker's side, a run's requests."""
+"""The values that invariants are checked on: our books with their record, the broker's side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ __all__ = [
     "LoggedRun",
     "PlanFacts",
     "SwitchFacts",
-    "TraceEvent",
     "VenueView",
     "Violation",
     "WeekFacts",
@@ -72,7 +71,10 @@ class WeekFacts:
 
 @dataclass(frozen=True, slots=True)
 class LoggedRun:
-    """One phase in the run log; ``alarmed`` tells whether a critical alert bears its session."""
+    """One phase in the run log; ``alarmed`` tells whether a critical alert bears its session.
+
+    ``changes_sent`` are the orders and cancels that it sent, None where it was not counted.
+    """
 
     phase: str
     session: date
@@ -81,6 +83,7 @@ class LoggedRun:
     started_at: datetime
     finished_at: datetime | None
     alarmed: bool
+    changes_sent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class BooksView:
 
     ``written_off`` are shares by position id that an operator took out of the books without a
     fill; ``token`` is the newest fencing token; ``soundness`` is the database's own verdict.
+    ``reconciled`` has, by the token of a run, the newest order row that its first reconciliation
+    found. ``observed_plans`` are the plans of strategies that are not executed.
     """
 
     orders: Sequence[Order]
@@ -111,21 +116,8 @@ class BooksView:
     switch: SwitchFacts = SwitchFacts(on=False)
     token: int | None = None
     soundness: str = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEvent:
-    """One request of a run, or ``method`` RECONCILED when it had reconciled.
-
-    ``actor`` is observer for a process that must only look; ``subject`` is the client order id of
-    an order that is sent, else the path.
-    """
-
-    at: datetime
-    run: str
-    actor: str
-    method: str
-    subject: str
+    reconciled: Mapping[int, int] = field(default_factory=dict)
+    observed_plans: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +138,6 @@ class Facts:
     config: LiveConfig
     own_id: Callable[[str], tuple[str, str, str] | None]
     due_stop: Callable[[Decimal], Decimal]
-    trace: Sequence[TraceEvent] = ()
 
     def open_positions(self) -> list[Position]:
         """Our open positions."""

@@ -1,4 +1,4 @@
-"""Invariants of the record: exits, switch, plans, tokens, weeks, runs, and a run's requests."""
+"""Invariants of the record: exits, switch, plans, tokens, reconciliations, weeks, runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from itertools import pairwise
 from livekit.config import require_allowed_host
 from livekit.errors import HostRefused
 from livekit.invariants.facts import LOCALLY_OVER, Facts, cover_gaps
-from livekit.model import ENTRY, EXIT
+from livekit.model import ENTRY, EXIT, MANUAL, PROTECTIVE_STOP, Order
 from livekit.sessions import close_instant, is_session, previous_session, week_end
 
-__all__ = ["RECORD_CHECKS", "TRACE_CHECKS"]
+__all__ = ["OBSERVING", "RECORD_CHECKS"]
 
+OBSERVING = ("comparison",)  # phases that only look
 TIMED = ("signals", "execution", "executor", "protect")
 
 
@@ -116,20 +117,26 @@ def _truthful_exit(facts: Facts) -> Iterable[str]:
 
 
 def _reconciled_first(facts: Facts) -> Iterable[str]:
-    reconciled: set[str] = set()
-    for event in facts.trace:
-        if event.method == "RECONCILED":
-            reconciled.add(event.run)
-        named = facts.own_id(event.subject)
-        buys = event.method == "POST" and named is not None and named[1] == ENTRY
-        if buys and event.run not in reconciled:
-            yield f"{event.run} sent {event.subject} before it had reconciled"
+    for order in facts.ours.orders:
+        if order.fencing_token is None or not _follows_a_plan(order):
+            continue
+        found = facts.ours.reconciled.get(order.fencing_token)
+        if found is None or (order.order_id or 0) <= found:
+            yield f"{order.client_order_id} was begun before its run had reconciled"
+
+
+def _follows_a_plan(order: Order) -> bool:
+    """Entries and decided exits; what protects waits for nothing."""
+    return order.intent in (ENTRY, EXIT) and order.reason not in (PROTECTIVE_STOP, MANUAL)
 
 
 def _observers_observe(facts: Facts) -> Iterable[str]:
-    for event in facts.trace:
-        if event.actor == "observer" and event.method not in ("GET", "RECONCILED"):
-            yield f"{event.run} only observes, and sent {event.method} {event.subject}"
+    for order in facts.ours.orders:
+        if order.plan_id in facts.ours.observed_plans:
+            yield f"{order.client_order_id} follows a plan that is only observed"
+    for run in facts.ours.runs:
+        if run.phase in OBSERVING and run.changes_sent:
+            yield f"{run.phase} of {run.session} sent {run.changes_sent} orders or cancels"
 
 
 RECORD_CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
@@ -137,15 +144,12 @@ RECORD_CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
     "I12 protection survives the kill switch": _protected_when_stopped,
     "I13 kill switch": _switch_obeyed,
     "I15 fresh signal": _fresh_plan,
+    "I16 reconcile before act": _reconciled_first,
     "I18 single writer": _one_writer,
     "I19 paper only": _paper_only,
+    "I20 observers observe": _observers_observe,
     "I24 week end exactly once": _weeks_once,
     "I27 bounded time": _bounded_time,
     "I28 durability": _durable,
     "I29 truthful exit": _truthful_exit,
-}
-
-TRACE_CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
-    "I16 reconcile before act": _reconciled_first,
-    "I20 observers observe": _observers_observe,
 }

@@ -8,19 +8,27 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from livekit.model import Break
 from livekit.state.gateway import Gateway
 from livekit.state.prepared import Prepared, given
 from livekit.state.records import EquityPoint, Evaluation, Registration, Snapshot
-from livekit.state.tables import breaks, equity, registrations, snapshots, weekly_evaluations
+from livekit.state.tables import (
+    breaks,
+    equity,
+    orders,
+    reconciliations,
+    registrations,
+    snapshots,
+    weekly_evaluations,
+)
 
 __all__ = ["Journal"]
 
 
 class Journal(Gateway):
-    """``weekly_evaluations``, ``equity``, ``breaks``, ``snapshots`` and ``registrations``."""
+    """Evaluations, equity, breaks, reconciliations, snapshots and registrations."""
 
     # ------------------------------------------------------------------------------ evaluations
 
@@ -136,6 +144,24 @@ class Journal(Gateway):
         wanted = {"break_id": break_id, "status": "open"}
         self._update_one(breaks, wanted, values, f"open break {break_id}")
 
+    def add_reconciliation(self, session: date, *, token: int | None, at: datetime) -> None:
+        """Note a reconciliation that came to its end, begun ``at``, by the run with that token.
+
+        The newest order row of that instant is noted with it: a later row was begun after it.
+        """
+        with self.transaction():
+            values = {
+                "session": session,
+                "fencing_token": token,
+                "newest_order_id": self._scalar(_NEWEST_ORDER) or 0,
+                "began_at": at,
+            }
+            self._insert(reconciliations, values)
+
+    def first_reconciliations(self) -> dict[int, int]:
+        """The newest order row that each token's first reconciliation found, by token."""
+        return {row[0]: row[1] for row in self._rows(_FIRST_RECONCILIATIONS)}
+
     # ----------------------------------------------------------------------------------- inputs
 
     def add_snapshot(self, session: date, kind: str, sha256: str, path: str) -> None:
@@ -167,6 +193,15 @@ class Journal(Gateway):
 
 _NEWEST_REGISTRATION = Prepared(
     select(registrations).order_by(registrations.c.registration_id.desc()).limit(1)
+)
+_NEWEST_ORDER = Prepared(select(func.max(orders.c.order_id)))
+_FIRST_RECONCILIATIONS = Prepared(
+    select(
+        reconciliations.c.fencing_token,
+        func.min(reconciliations.c.newest_order_id).label("newest_order_id"),
+    )
+    .where(reconciliations.c.fencing_token.is_not(None))
+    .group_by(reconciliations.c.fencing_token)
 )
 _equity = equity  # `save_equity` has a parameter of that name
 

@@ -39,6 +39,7 @@ _CURRENT = _newest(
 )
 _CURRENT_BY_SHA = _newest(_OF_SHA, _NOT_SUPERSEDED)
 _NEWEST_BY_SHA = _newest(_OF_SHA)
+_OF_OTHERS = Prepared(select(plans.c.plan_id).where(plans.c.strategy != bindparam("strategy")))
 
 
 class Plans(Gateway):
@@ -115,6 +116,10 @@ class Plans(Gateway):
     def get_plan(self, strategy: str, session: date) -> StoredPlan | None:
         """The current plan of a strategy for a session."""
         return self._plan(_CURRENT, {"strategy": strategy, "session": session})
+
+    def plans_of_others(self, strategy: str) -> frozenset[int]:
+        """Ids of all plans that are not of ``strategy``."""
+        return frozenset(row[0] for row in self._rows(_OF_OTHERS, {"strategy": strategy}))
 
     def get_plan_by_sha(self, sha256: str) -> StoredPlan | None:
         """The plan with that hash: the current one, else the newest superseded one."""

@@ -219,6 +219,15 @@ _unique_while(
     breaks.c.subject,
 )
 
+reconciliations = _table(
+    "reconciliations",
+    key("reconciliation_id"),
+    session(),
+    whole("fencing_token", null=True),
+    whole("newest_order_id"),
+    instant("began_at"),
+)
+
 equity = _table(
     "equity",
     session(),

@@ -5,6 +5,7 @@ It reads only: nothing is booked, repaired or sent, so that what it finds is wha
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from livekit.config import LiveConfig
 from livekit.invariants import (
     CHECKS,
     ELSEWHERE,
+    OBSERVING,
     ApprovedItem,
     BooksView,
     LoggedRun,
@@ -24,7 +26,7 @@ from livekit.invariants import (
     broken_invariants,
 )
 from livekit.model import ENTRY
-from livekit.state import StoredPlan
+from livekit.state import Run, StoredPlan
 from livekit.trading.approvals import approved_quantity
 from livekit.trading.books import due_stop
 from livekit.trading.break_rules import POSITION
@@ -115,6 +117,8 @@ def our_side(desk: Desk) -> BooksView:
         switch=_switch(desk),
         token=None if token is None else int(token),
         soundness=desk.db.soundness(),
+        reconciled=desk.db.first_reconciliations(),
+        observed_plans=desk.db.plans_of_others(desk.config.primary_strategy),
     )
 
 
@@ -134,9 +138,17 @@ def _runs(desk: Desk) -> tuple[LoggedRun, ...]:
             run.started_at,
             run.finished_at,
             run.session in alarmed,
+            _changes_sent(run),
         )
         for run in desk.db.get_runs()
     )
+
+
+def _changes_sent(run: Run) -> int | None:
+    if run.phase not in OBSERVING or run.record_json is None:
+        return None
+    found: int | None = json.loads(run.record_json).get("changes_sent")
+    return found
 
 
 def _written_off(desk: Desk) -> dict[int, int]:

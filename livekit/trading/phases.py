@@ -129,7 +129,10 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class PhaseOutcome:
-    """What a phase did: exit code, one line a fact, and its typed result if it got one."""
+    """What a phase did: exit code, one line a fact, and its typed result if it got one.
+
+    ``changes_sent`` counts the orders and cancels that left, where this process performed it.
+    """
 
     phase: str
     session: date
@@ -140,6 +143,7 @@ class PhaseOutcome:
     protection: Protection | None = None
     reconciled: Reconciled | None = None
     curves: Curves | None = None
+    changes_sent: int | None = None
 
 
 def worst_exit_code(codes: Sequence[int]) -> int:
@@ -150,7 +154,9 @@ def worst_exit_code(codes: Sequence[int]) -> int:
 def perform(desk: Desk, phase: str, session: date) -> PhaseOutcome:
     """Perform one phase under a new lease; an error of our own tree is its outcome."""
     leased = take_lease(desk)
-    return guarded(phase, session, lambda: _PERFORMERS[phase](leased, session))
+    before = desk.client.changes_sent
+    outcome = guarded(phase, session, lambda: _PERFORMERS[phase](leased, session))
+    return replace(outcome, changes_sent=desk.client.changes_sent - before)
 
 
 def guarded(phase: str, session: date, act: Callable[[], PhaseOutcome]) -> PhaseOutcome:

@@ -238,7 +238,9 @@ def reconcile(
         found = _differences(desk, session, started, _shared(desk, protection.look))
     require_lease(desk)  # a run that was taken over has read what is no more
     left = keep_ledger(desk, session, found)
-    desk.db.set_config(RECONCILED_AT, started.isoformat())
+    with desk.db.transaction():
+        desk.db.set_config(RECONCILED_AT, started.isoformat())
+        desk.db.add_reconciliation(session, token=desk.lease, at=started)
     return left
 
 

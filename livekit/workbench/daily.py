@@ -118,7 +118,7 @@ def finish_record(desk: Desk, run_id: int, outcome: PhaseOutcome) -> None:
         status=DONE if outcome.exit_code in (0, 5) else FAILED,
         exit_code=outcome.exit_code,
         message="; ".join(outcome.lines)[:2000],
-        record_json=json.dumps({"lines": outcome.lines}),
+        record_json=json.dumps({"lines": outcome.lines, "changes_sent": outcome.changes_sent}),
     )
 
 

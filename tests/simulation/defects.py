@@ -85,6 +85,16 @@ KILL_SWITCH_READ_ONCE = Defect(
     ),
 )
 
+RECONCILIATION_LEFT_OUT = Defect(
+    "trading/executor.py",
+    (
+        (
+            "        run.avoided = tickers_to_avoid(desk, plan.session, protection)\n",
+            "        run.avoided = frozenset()\n",
+        ),
+    ),
+)
+
 CANCEL_CODE_READ_AS_FILLED = Defect(
     "trading/exits.py",
     (

@@ -8,6 +8,7 @@ from tests.simulation.defects import (
     CANCEL_CODE_READ_AS_FILLED,
     INTENT_AFTER_SEND,
     KILL_SWITCH_READ_ONCE,
+    RECONCILIATION_LEFT_OUT,
     STOP_AFTER_ALL_POLLS,
     UNKNOWN_TAKEN_AS_FAILED,
     Defect,
@@ -34,6 +35,12 @@ CANCELED_CODE = (
         pytest.param(STOP_AFTER_ALL_POLLS, "half filled", "I08 cover", id="stop after all polls"),
         pytest.param(
             KILL_SWITCH_READ_ONCE, "kill switch", "I13 kill switch", id="kill switch read once"
+        ),
+        pytest.param(
+            RECONCILIATION_LEFT_OUT,
+            "none",
+            "I16 reconcile before act: 20200107_DDD_entry_buy leaves before it",
+            id="reconciliation left out",
         ),
     ],
 )

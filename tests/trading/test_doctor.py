@@ -1,5 +1,6 @@
 """The doctor on healthy books, and on books and a broker damaged in different ways."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from livekit.state import Run
 from livekit.trading.doctor import diagnose
+from livekit.trading.lease import take_lease
+from livekit.trading.orders import new_order, send
 from tests.trading.world import World, world
 
 MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
@@ -42,7 +46,7 @@ def test_healthy_books_break_nothing(healthy: World) -> None:
     assert diagnosis.exit_code == 0
     numbers = [name[:3] for name in (*diagnosis.checks, *(name for name, _ in diagnosis.elsewhere))]
     assert sorted(numbers) == [f"I{number:02d}" for number in range(1, 33)]
-    assert len(diagnosis.checks) == 23
+    assert len(diagnosis.checks) == 25
 
 
 def test_the_kill_switch_is_said_though_nothing_is_broken(healthy: World) -> None:
@@ -146,3 +150,47 @@ def test_a_buy_that_was_sent_above_the_size_bound_is_found(healthy: World) -> No
     assert len(texts) == 1
     assert "12500" in texts[0]  # 250 × 50
     assert "11000" in texts[0]  # 10,000 + 10 %
+
+
+def test_every_order_of_a_plan_was_begun_by_a_run_that_had_reconciled(healthy: World) -> None:
+    reconciled = healthy.db.first_reconciliations()
+    entries = healthy.db.get_orders(intent="entry")
+    assert len(entries) == 3
+    for order in entries:
+        assert reconciled[order.fencing_token] < order.order_id
+
+
+def test_a_run_that_sends_a_buy_before_it_has_reconciled_is_found(healthy: World) -> None:
+    """Under a new token, straight to the venue: no reconciliation of that run is on record."""
+    healthy.go_to(TUESDAY, "execution")
+    run = take_lease(healthy.desk)
+    order = new_order(run, "CCC", "entry", "buy", 5, reference_price=Decimal(46))
+    buy = {"client_order_id": order.client_order_id}
+    send(run, order, lambda: run.client.place_order("CCC", 5, "buy", **buy))
+    assert found(healthy) == {"I16"}
+    told = diagnose(healthy.desk).violations[0].facts
+    assert told == "20200107_CCC_entry_buy was begun before its run had reconciled"
+
+
+def test_what_a_phase_sent_is_in_its_record_and_the_comparison_sent_nothing(
+    healthy: World,
+) -> None:
+    """On Tuesday a stop is missing: the protect phase sends one, the comparison nothing."""
+    (position,) = [item for item in healthy.db.get_open_positions() if item.ticker == "AAA"]
+    healthy.go_to(TUESDAY, "protect")
+    healthy.desk.client.cancel_order(position.stop_order_id)
+    healthy.wire.sent.clear()
+    assert healthy.trade(TUESDAY, "protect", "reconciliation", "comparison").exit_code == 0
+    sent = {run.phase: json.loads(run.record_json)["changes_sent"] for run in runs_of(healthy)}
+    assert sent == {"protect": 1, "reconciliation": 0, "comparison": 0}
+    assert [method for method, _ in healthy.wire.sent if method != "GET"] == ["POST"]
+    tamper(
+        healthy,
+        "UPDATE run_log SET record_json = json_set(record_json, '$.changes_sent', 1) "
+        "WHERE phase = 'comparison' AND session = '2020-01-07'",
+    )
+    assert found(healthy) == {"I20"}
+
+
+def runs_of(w: World) -> list[Run]:
+    return w.db.get_runs(session=TUESDAY)

@@ -14,7 +14,6 @@ from livekit.invariants import (
     LoggedRun,
     PlanFacts,
     SwitchFacts,
-    TraceEvent,
     VenueView,
     WeekFacts,
     broken_invariants,
@@ -67,7 +66,6 @@ def broken(
     orders: Sequence[VenueOrder] = (),
     held: int = 0,
     config: LiveConfig | None = None,
-    trace: Sequence[TraceEvent] | None = None,
 ) -> set[str]:
     positions = [VenuePosition("ABC", Decimal(held), Decimal(held), Decimal(50), None)]
     found = broken_invariants(
@@ -76,7 +74,6 @@ def broken(
         config or LiveConfig(),
         own_id=_own_id,
         due_stop=lambda price: price * Decimal("0.9"),
-        trace=trace,
     )
     return {item.invariant[:3] for item in found}
 
@@ -177,14 +174,30 @@ def test_i29_a_run_that_says_done_and_ended_badly_is_found() -> None:
     assert "I29" not in broken(books(runs=[run(status="failed", exit_code=7, alarmed=True)]))
 
 
-def test_i16_and_i20_are_read_from_the_requests_of_a_run() -> None:
-    buy = TraceEvent(AT, "r1", "executor", "POST", "20200106_ABC_entry_buy")
-    done = TraceEvent(AT, "r1", "executor", "RECONCILED", "")
-    assert broken(trace=[done, buy]) == set()
-    assert broken(trace=[buy, done]) == {"I16"}
-    stop = replace(buy, subject="20200106_ABC_stop_sell")
-    assert broken(trace=[stop]) == set()  # protection waits for nothing
-    assert broken(trace=[replace(stop, actor="observer", method="DELETE")]) == {"I20"}
+def test_i16_an_order_begun_before_its_run_had_reconciled_is_found() -> None:
+    """Row 1 of the run with token 4: it reconciled when there was no row yet, or when there was."""
+    assert "I16" not in broken(books(orders=[ENTRY], reconciled={4: 0}))
+    assert "I16" in broken(books(orders=[ENTRY], reconciled={4: 1}))
+    assert "I16" in broken(books(orders=[ENTRY], reconciled={3: 0}))
+    leaving = replace(ENTRY, intent="exit", side="sell", reason="trend_break")
+    assert "I16" in broken(books(orders=[leaving]))
+
+
+@pytest.mark.parametrize("intent", ["stop", "exit"])
+def test_i16_protection_waits_for_no_reconciliation(intent: Any) -> None:
+    protecting = replace(ENTRY, intent=intent, side="sell", reason="protective_stop")
+    assert "I16" not in broken(books(orders=[protecting]))
+
+
+def test_i20_an_order_of_an_observed_strategy_is_found() -> None:
+    assert "I20" not in broken(books(orders=[ENTRY], observed_plans=frozenset({2})))
+    assert "I20" in broken(books(orders=[ENTRY], observed_plans=frozenset({1})))
+
+
+def test_i20_a_phase_that_only_looks_and_sent_something_is_found() -> None:
+    assert "I20" not in broken(books(runs=[run(phase="protect", changes_sent=2)]))
+    assert "I20" not in broken(books(runs=[run(phase="comparison", changes_sent=0)]))
+    assert "I20" in broken(books(runs=[run(phase="comparison", changes_sent=1)]))
 
 
 def test_orders_of_a_day_are_counted_once_whoever_knows_them() -> None:

@@ -18,6 +18,7 @@ from datetime import date, datetime
 from livekit.broker.venue.engine.records import Order as VenueRow
 from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.faults import FaultKind
+from livekit.model import PROTECTIVE_STOP, STOP
 from livekit.sessions import exchange_time
 from livekit.trading.order_ids import parse_client_order_id
 from livekit.workbench.simulation.points import Points
@@ -35,6 +36,7 @@ EVENT_RULES = (
     "I10 no exposure without a stop rule",
     "I13 kill switch",
     "I14 approval",
+    "I16 reconcile before act",
     "I18 single writer",
 )
 
@@ -181,15 +183,27 @@ class Referee:
         self.judged["sending"] += 1
         client_id = str(body.get("client_order_id"))
         row = self.raw.execute(
-            "SELECT ticker, side, quantity, intent, plan_id FROM orders WHERE client_order_id = ?",
+            "SELECT ticker, side, quantity, intent, plan_id, reason FROM orders"
+            " WHERE client_order_id = ?",
             (client_id,),
         ).fetchone()
         if row is None:
             self.broken("I02 intent before send", f"{client_id} leaves without an intent row")
         elif (row[0], row[1], row[2]) != (body["symbol"], body["side"], int(str(body["qty"]))):
             self.broken("I02 intent before send", f"{client_id} leaves as another order: {body}")
+        if row is not None and row[3] != STOP and row[5] != PROTECTIVE_STOP:
+            self._judge_reconciled(client_id)
         if body.get("side") == "buy":
             self._judge_buy(client_id, body, None if row is None else row[4])
+
+    def _judge_reconciled(self, client_id: str) -> None:
+        """What follows a plan leaves only when the run that sends it has reconciled."""
+        found = self.raw.execute(
+            "SELECT 1 FROM reconciliations WHERE fencing_token = (SELECT CAST(value AS INTEGER)"
+            " FROM system_config WHERE key = 'fencing_token') LIMIT 1"
+        ).fetchone()
+        if found is None:
+            self.broken("I16 reconcile before act", f"{client_id} leaves before it")
 
     def _judge_buy(self, client_id: str, body: Mapping[str, object], plan_id: object) -> None:
         switch = self.raw.execute(

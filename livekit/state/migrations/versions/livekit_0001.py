@@ -29,6 +29,7 @@ def upgrade() -> None:
     _create_orders()
     _create_fills()
     _create_breaks()
+    _create_reconciliations()
     _create_equity()
     _create_candidate_sessions()
     _create_candidates()
@@ -233,6 +234,17 @@ def _create_breaks() -> None:
     )
     named = ["kind", text("COALESCE(ticker, '')"), "subject"]
     _one("breaks", named, "status = 'open'", "uq_breaks_one_open")
+
+
+def _create_reconciliations() -> None:
+    _table(
+        "reconciliations",
+        of.key("reconciliation_id"),
+        of.session(),
+        of.whole("fencing_token", null=True),
+        of.whole("newest_order_id"),
+        of.instant("began_at"),
+    )
 
 
 def _create_equity() -> None:
