@@ -44,6 +44,13 @@ def _intent_before_send(facts: Facts) -> Iterable[str]:
         stop = position.stop_order_id
         if stop is not None and stop not in rows:
             yield f"{position.ticker}: its stop {stop} has no row among our orders"
+    for fill in facts.ours.fills:
+        row = by_client_id.get(fill.client_order_id)
+        if row is None:
+            yield f"fill {fill.activity_id}: its order {fill.client_order_id} has no row"
+        elif (row.ticker, row.side) != (fill.ticker, fill.side):
+            told = f"{fill.side} of {fill.ticker}, its order a {row.side} of {row.ticker}"
+            yield f"fill {fill.activity_id} is a {told}"
 
 
 def _differs(row: Order, shown: VenueOrder) -> bool:
@@ -87,8 +94,9 @@ def _life_cycle(facts: Facts) -> Iterable[str]:
 
 def _no_fill_lost(facts: Facts) -> Iterable[str]:
     by_position: dict[int | None, int] = defaultdict(int)
+    known = {position.position_id for position in facts.ours.positions}
     for fill in facts.ours.fills:
-        if fill.position_id is None:
+        if fill.position_id is None or fill.position_id not in known:
             yield f"fill {fill.activity_id} of {fill.ticker} belongs to no position"
         by_position[fill.position_id] += fill.quantity if fill.side == "buy" else -fill.quantity
     for position in facts.ours.positions:
@@ -193,9 +201,15 @@ def _limits(facts: Facts) -> Iterable[str]:
 
 def _money(facts: Facts) -> Iterable[str]:
     flows: dict[int | None, Decimal] = defaultdict(Decimal)
+    paid: dict[int | None, Decimal] = defaultdict(Decimal)
     for fill in facts.ours.fills:
-        flows[fill.position_id] += fill.quantity * fill.price * (1 if fill.side == "sell" else -1)
+        amount = fill.quantity * fill.price
+        flows[fill.position_id] += amount if fill.side == "sell" else -amount
+        paid[fill.position_id] += amount if fill.side == "buy" else 0
     for position in facts.ours.positions:
+        cost = paid[position.position_id]
+        if abs(cost - position.invested) >= CENT:
+            yield f"{position.ticker}: {cost:.2f} USD was paid, the book says {position.invested}"
         if position.status != "closed" or position.pnl is None:
             continue
         earned = flows[position.position_id]

@@ -66,9 +66,9 @@ def _one_writer(facts: Facts) -> Iterable[str]:
     for earlier, later in pairwise(sorted(marked, key=lambda order: order.order_id or 0)):
         if (earlier.fencing_token or 0) > (later.fencing_token or 0):
             yield f"{later.client_order_id} carries an older token than {earlier.client_order_id}"
-    newest = facts.ours.token
+    newest = facts.ours.token or 0
     for order in marked:
-        if newest is not None and (order.fencing_token or 0) > newest:
+        if (order.fencing_token or 0) > newest:
             yield f"{order.client_order_id} carries token {order.fencing_token}, newest is {newest}"
 
 

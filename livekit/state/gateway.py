@@ -19,6 +19,7 @@ from livekit.errors import RecordRefused
 from livekit.state.driving import Driver, driver_of
 from livekit.state.prepared import (
     ROW_KEY,
+    IllStored,
     Prepared,
     inserting,
     named,
@@ -98,7 +99,10 @@ class Gateway:
     def _rows(self, query: Prepared, values: Mapping[str, Any] = NOTHING) -> Sequence[Any]:
         """Rows of a prepared query; their fields are named like the columns."""
         with self._lock, translated(self.name):
-            return self._driver.read(query, values, writing=self._writing)
+            try:
+                return self._driver.read(query, values, writing=self._writing)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                raise IllStored(str(error)) from error
 
     def _row(self, query: Prepared, values: Mapping[str, Any] = NOTHING) -> Any:
         rows = self._rows(query, values)

@@ -32,6 +32,7 @@ from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "ROW_KEY",
+    "IllStored",
     "IllTyped",
     "Prepared",
     "Wanted",
@@ -60,6 +61,10 @@ MOST_KNOWN_ROWS = 512  # of one statement
 
 class IllTyped(Exception):
     """A parameter that is no value of its column's type; the gateway says so in our words."""
+
+
+class IllStored(Exception):
+    """A stored value that is none of its column's type; the gateway says so in our words."""
 
 
 class Prepared:

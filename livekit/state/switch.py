@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert
 
-from livekit.errors import LivekitError, RecordRefused
+from livekit.errors import LivekitError, RecordRefused, StateUnusable
 from livekit.state.gateway import Gateway
 from livekit.state.tables import system_config
 
@@ -15,6 +16,8 @@ __all__ = ["Switch", "arm"]
 
 KILL_SWITCH = "kill_switch"
 ON, OFF = "on", "off"
+
+Value = TypeVar("Value")
 
 
 def arm(connection: Connection) -> None:
@@ -62,6 +65,24 @@ class Switch(Gateway):
         """The value stored under ``key``, or None."""
         row = self._config(key)
         return None if row is None else str(row.value)
+
+    def read_config(self, key: str, read: Callable[[str], Value]) -> Value | None:
+        """The value stored under ``key`` as ``read`` makes it of its text, or None.
+
+        Raises `StateUnusable` where the text is not what it should be.
+        """
+        text = self.get_config(key)
+        try:
+            return None if text is None else read(text)
+        except (ValueError, ArithmeticError) as error:
+            raise StateUnusable(self.name, f"its setting {key} is {text!r}") from error
+
+    def require_config(self, key: str, read: Callable[[str], Value]) -> Value:
+        """As `read_config`; raises `StateUnusable` where there is none."""
+        found = self.read_config(key, read)
+        if found is None:
+            raise StateUnusable(self.name, f"its setting {key} is absent")
+        return found
 
     def _config(self, key: str) -> Any:
         found = self._find(system_config, {"key": key})

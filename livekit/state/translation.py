@@ -8,7 +8,7 @@ from types import TracebackType
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from livekit.errors import LivekitError, LockHeld, RecordRefused, StateUnusable
-from livekit.state.prepared import IllTyped
+from livekit.state.prepared import IllStored, IllTyped
 
 __all__ = ["translated"]
 
@@ -37,11 +37,13 @@ class translated:  # noqa: N801 - reads as a verb; a class, since every statemen
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, SQLAlchemyError | sqlite3.Error | IllTyped):
+        if isinstance(error, SQLAlchemyError | sqlite3.Error | IllStored | IllTyped):
             raise _translation(self._name, error) from error
 
 
-def _translation(name: str, error: SQLAlchemyError | sqlite3.Error | IllTyped) -> LivekitError:
+def _translation(
+    name: str, error: SQLAlchemyError | sqlite3.Error | IllStored | IllTyped
+) -> LivekitError:
     cause = (error.orig or error) if isinstance(error, StatementError) else error
     ill_typed = isinstance(error, StatementError) and not isinstance(error, DBAPIError)
     if ill_typed or isinstance(error, _Refused):

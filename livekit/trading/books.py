@@ -81,6 +81,11 @@ def book_fills(
     return tuple(foreign)
 
 
+def baseline_instant(desk: Desk) -> datetime:
+    """When the profile was registered; what the account did before is not ours."""
+    return desk.db.require_config(BASELINE_AT, datetime.fromisoformat)
+
+
 def fills_due_from(desk: Desk) -> datetime:
     """From here on fills may be unknown to the books or to the last reconciliation."""
     return min(_read_from(desk), reconcile_from(desk))
@@ -88,13 +93,13 @@ def fills_due_from(desk: Desk) -> datetime:
 
 def reconcile_from(desk: Desk) -> datetime:
     """From here on fills were not yet reconciled; they too may become visible late."""
-    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
-    last = desk.db.get_config(RECONCILED_AT)
-    return baseline if last is None else max(baseline, datetime.fromisoformat(last) - OVERLAP)
+    baseline = baseline_instant(desk)
+    last = desk.db.read_config(RECONCILED_AT, datetime.fromisoformat)
+    return baseline if last is None else max(baseline, last - OVERLAP)
 
 
 def _read_from(desk: Desk) -> datetime:
-    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
+    baseline = baseline_instant(desk)
     last = desk.db.last_fill_at()
     return baseline if last is None else max(baseline, last - OVERLAP)
 

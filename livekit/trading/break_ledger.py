@@ -199,10 +199,10 @@ def _open_position(desk: Desk, ticker: str | None) -> Position | None:
 
 def _apply(desk: Desk, item: Break, change: Rebase, position: Position | None) -> None:
     if change.cash_usd:
-        cash = Decimal(desk.db.get_config(BASELINE_CASH) or "0") + change.cash_usd
+        cash = (desk.db.read_config(BASELINE_CASH, Decimal) or Decimal(0)) + change.cash_usd
         desk.db.set_config(BASELINE_CASH, str(cash))
     if change.foreign_shares and item.ticker is not None:
-        shares = baseline_shares(desk.db.get_config(BASELINE_POSITIONS))
+        shares = desk.db.read_config(BASELINE_POSITIONS, baseline_shares) or {}
         shares[item.ticker] = shares.get(item.ticker, Decimal(0)) + change.foreign_shares
         desk.db.set_config(BASELINE_POSITIONS, shares_text(shares))
     if change.written_off and position is not None:
@@ -239,9 +239,9 @@ def _write_off(desk: Desk, position: Position, shares: int) -> None:
     )
 
 
-def baseline_shares(text: str | None) -> dict[str, Decimal]:
+def baseline_shares(text: str) -> dict[str, Decimal]:
     """Parse foreign holdings, ``TICKER:quantity`` joined by commas."""
-    parts = (part.split(":") for part in (text or "").split(",") if part)
+    parts = (part.split(":") for part in text.split(",") if part)
     return {ticker: Decimal(quantity) for ticker, quantity in parts}
 
 

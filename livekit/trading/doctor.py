@@ -101,7 +101,7 @@ def _own_id(text: str) -> tuple[str, str, str] | None:
 def our_side(desk: Desk) -> BooksView:
     """The books as they are now."""
     plans = _executed_plans(desk)
-    token = desk.db.get_config(TOKEN)
+    token = desk.db.read_config(TOKEN, int)
     return BooksView(
         orders=desk.db.get_orders(),
         fills=desk.db.get_fills(),

@@ -20,7 +20,7 @@ TOKEN = "fencing_token"  # noqa: S105 - the name of a row
 def take_lease(desk: Desk) -> Desk:
     """The same desk with the next token, which makes all earlier ones void."""
     with desk.db.transaction():
-        token = int(desk.db.get_config(TOKEN) or "0") + 1
+        token = (desk.db.read_config(TOKEN, int) or 0) + 1
         desk.db.set_config(TOKEN, str(token))
     return replace(desk, lease=token)
 

@@ -25,11 +25,11 @@ from livekit.model import (
 )
 from livekit.sessions import exchange_time, open_instant
 from livekit.trading.books import (
-    BASELINE_AT,
     BASELINE_CASH,
     BASELINE_ORDERS,
     BASELINE_POSITIONS,
     RECONCILED_AT,
+    baseline_instant,
     book_fill,
     reconcile_from,
 )
@@ -299,8 +299,8 @@ def _book_view(desk: Desk) -> BookView:
         desk.db.get_open_positions(),
         desk.db.get_orders(),
         desk.db.get_fills(),
-        Decimal(desk.db.get_config(BASELINE_CASH) or "0"),
-        baseline_shares(desk.db.get_config(BASELINE_POSITIONS)),
+        desk.db.read_config(BASELINE_CASH, Decimal) or Decimal(0),
+        desk.db.read_config(BASELINE_POSITIONS, baseline_shares) or {},
         frozenset((desk.db.get_config(BASELINE_ORDERS) or "").split(",")),
     )
 
@@ -338,7 +338,7 @@ def _is_intended(row: Order, order: VenueOrder) -> bool:
 
 def _book_fills(desk: Desk, fills: Sequence[VenueFill]) -> tuple[Break, ...]:
     """Book every fill since the last reconciliation; returns what nobody can explain."""
-    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
+    baseline = baseline_instant(desk)
     since = reconcile_from(desk)
     known = {item.subject for item in desk.db.get_breaks(FOREIGN_FILL, STRANGE_ORDER)}
     unexplained = []
@@ -368,7 +368,7 @@ def _settle_stranger(desk: Desk, fill: VenueFill) -> list[Break]:
     row = None if order is None else desk.db.get_order_by_client_id(order.client_order_id)
     if row is not None and (order is None or not _is_intended(row, order)):
         row = None
-    baseline = baseline_shares(desk.db.get_config(BASELINE_POSITIONS))
+    baseline = desk.db.read_config(BASELINE_POSITIONS, baseline_shares) or {}
     verdict = judge_fill(fill, order, row, desk.db.get_open_positions(), baseline)
     if verdict.unexplained is not None or order is None:
         return [] if verdict.unexplained is None else [verdict.unexplained]
@@ -393,7 +393,7 @@ def _book_manual_sale(desk: Desk, position: Position, order: VenueOrder, fill: V
 
 def _book_cash_entries(desk: Desk) -> bool:
     """Take dividends, fees and the like into the cash we expect; True if there were any."""
-    baseline = datetime.fromisoformat(desk.db.get_config(BASELINE_AT) or "")
+    baseline = baseline_instant(desk)
     known = {item.subject for item in desk.db.get_breaks(CASH_ENTRY)}
     fresh = [
         entry
@@ -402,7 +402,7 @@ def _book_cash_entries(desk: Desk) -> bool:
     ]
     with desk.db.transaction():
         for entry in fresh:
-            cash = Decimal(desk.db.get_config(BASELINE_CASH) or "0") + entry.amount
+            cash = (desk.db.read_config(BASELINE_CASH, Decimal) or Decimal(0)) + entry.amount
             desk.db.set_config(BASELINE_CASH, str(cash))
             facts = f"{entry.kind} of {entry.amount} USD"
             item = Break(CASH_ENTRY, entry.ticker, facts, "book it", subject=entry.activity_id)

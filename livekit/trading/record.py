@@ -14,7 +14,7 @@ __all__ = ["evidence_so_far"]
 
 def evidence_so_far(db: StateDB, config: LiveConfig, session: date) -> Evidence:
     """Days and closed twin trades from registration to ``session``, against the first look."""
-    first = date.fromisoformat(db.get_config(REGISTERED_SESSION) or session.isoformat())
+    first = db.read_config(REGISTERED_SESSION, date.fromisoformat) or session
     closed = [
         len(db.get_shadow_positions(strategy, status="closed"))
         for strategy in (config.primary_strategy, config.shadow_strategy)

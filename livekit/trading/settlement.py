@@ -39,10 +39,10 @@ class TwinStep:
 
 def registered_session(desk: Desk) -> date:
     """The first session of the record; raises `StateUnusable` without a registration."""
-    text = desk.db.get_config(REGISTERED_SESSION)
-    if text is None:
+    found = desk.db.read_config(REGISTERED_SESSION, date.fromisoformat)
+    if found is None:
         raise StateUnusable(desk.profile.state_db, "holds no registration")
-    return date.fromisoformat(text)
+    return found
 
 
 def unsettled_sessions(desk: Desk, strategy: str, through: date) -> tuple[date, ...]:

@@ -35,8 +35,8 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
     """
     now = exchange_time(desk.clock.now())
     through = now.date() if now.time() >= DAWN else now.date() - timedelta(days=1)
-    text = desk.db.get_config(APPLIED_THROUGH)
-    if text is not None and date.fromisoformat(text) >= through:
+    applied = desk.db.read_config(APPLIED_THROUGH, date.fromisoformat)
+    if applied is not None and applied >= through:
         return ()
     try:
         return apply_splits(desk, through, patient=False)
@@ -50,8 +50,8 @@ def apply_splits(desk: Desk, session: date, *, patient: bool = True) -> tuple[Sp
     That of ``session`` itself is asked for again, since an announcement may come late; none is
     applied twice. Fills from before a split are booked first: they count shares of the old basis.
     """
-    text = desk.db.get_config(APPLIED_THROUGH)
-    first = min(date.fromisoformat(text) + timedelta(days=1), session) if text else session
+    applied = desk.db.read_config(APPLIED_THROUGH, date.fromisoformat)
+    first = session if applied is None else min(applied + timedelta(days=1), session)
     _book_earlier(desk, first)
     positions = {item.ticker: item for item in desk.db.get_open_positions()}
     due: tuple[Split, ...] = ()

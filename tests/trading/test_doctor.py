@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from livekit.errors import StateUnusable
 from livekit.state import Run
 from livekit.trading.doctor import diagnose
 from livekit.trading.lease import take_lease
 from livekit.trading.orders import new_order, send
+from livekit.trading.protector import protect
 from tests.trading.world import World, world
 
 MONDAY, TUESDAY = date(2020, 1, 6), date(2020, 1, 7)
@@ -32,7 +34,9 @@ def healthy(tmp_path: Path) -> Iterator[World]:
 
 def tamper(w: World, statement: str) -> None:
     with closing(sqlite3.connect(w.profile.state_db)) as raw, raw:
-        raw.execute("DROP TRIGGER IF EXISTS fills_no_update")
+        triggers = raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            raw.execute(f"DROP TRIGGER {name}")
         raw.execute(statement)
 
 
@@ -84,6 +88,53 @@ def test_a_stop_whose_row_was_deleted_is_found(healthy: World) -> None:
     assert broken.invariant == "I02 intent before send"
     assert "AAA" in broken.facts
     assert str(position.stop_order_id) in broken.facts
+
+
+@pytest.mark.parametrize(
+    ("statement", "invariants"),
+    [
+        ("DELETE FROM orders WHERE intent = 'entry' AND ticker = 'CCC'", {"I02"}),
+        ("DELETE FROM orders WHERE intent = 'stop' AND ticker = 'CCC'", {"I02"}),
+        ("UPDATE fills SET ticker = 'ZZZ' WHERE ticker = 'CCC' AND side = 'sell'", {"I02"}),
+        ("UPDATE fills SET client_order_id = 'none' WHERE side = 'sell'", {"I02"}),
+        ("DELETE FROM positions WHERE ticker = 'CCC'", {"I06"}),
+        ("DELETE FROM system_config WHERE key = 'fencing_token'", {"I18"}),
+        ("UPDATE positions SET invested = '10001' WHERE ticker = 'CCC'", {"I26"}),
+    ],
+)
+def test_a_row_of_the_past_that_was_deleted_or_edited_is_found(
+    healthy: World, statement: str, invariants: set[str]
+) -> None:
+    """CCC was bought and stopped out on Monday: nothing at the broker tells of it any more."""
+    tamper(healthy, statement)
+    assert found(healthy) == invariants
+
+
+def read_everything(w: World) -> None:
+    protect(take_lease(w.desk))
+    diagnose(w.desk)
+
+
+@pytest.mark.parametrize(
+    ("statement", "facts"),
+    [
+        ("UPDATE positions SET entry_date = '2020-01-061'", "2020-01-061"),
+        ("UPDATE fills SET filled_at = 'yesterday'", "yesterday"),
+        (
+            "UPDATE system_config SET value = 'x' WHERE key = 'fencing_token'",
+            "fencing_token is 'x'",
+        ),
+        ("UPDATE system_config SET value = '' WHERE key = 'baseline_at'", "baseline_at is ''"),
+        ("DELETE FROM system_config WHERE key = 'baseline_at'", "baseline_at is absent"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_as_such(
+    healthy: World, statement: str, facts: str
+) -> None:
+    tamper(healthy, statement)
+    healthy.go_to(TUESDAY, "protect")
+    with pytest.raises(StateUnusable, match=facts):
+        read_everything(healthy)
 
 
 def test_a_position_whose_share_count_was_edited_is_found(healthy: World) -> None:

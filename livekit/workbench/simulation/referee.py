@@ -197,10 +197,15 @@ class Referee:
             self._judge_buy(client_id, body, None if row is None else row[4])
 
     def _judge_reconciled(self, client_id: str) -> None:
-        """What follows a plan leaves only when the run that sends it has reconciled."""
+        """What follows a plan leaves only when the run that sends it has reconciled.
+
+        That run is the newest, or the one that began the order and was taken over at this instant.
+        """
         found = self.raw.execute(
-            "SELECT 1 FROM reconciliations WHERE fencing_token = (SELECT CAST(value AS INTEGER)"
-            " FROM system_config WHERE key = 'fencing_token') LIMIT 1"
+            "SELECT 1 FROM reconciliations WHERE fencing_token IN ("
+            "(SELECT CAST(value AS INTEGER) FROM system_config WHERE key = 'fencing_token'),"
+            " (SELECT fencing_token FROM orders WHERE client_order_id = ?)) LIMIT 1",
+            (client_id,),
         ).fetchone()
         if found is None:
             self.broken("I16 reconcile before act", f"{client_id} leaves before it")
