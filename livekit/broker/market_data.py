@@ -55,9 +55,10 @@ class MarketData:
     def daily_bars(
         self, tickers: Sequence[str], first: date, last: date, *, adjustment: str
     ) -> dict[str, tuple[VenueBar, ...]]:
-        """Daily bars by ticker, oldest first, each session once.
+        """Daily bars by ticker, oldest first, each bar once.
 
-        A daily bar is stamped with midnight in New York, so both bounds are midnights.
+        A session of which two different bars are told has both, so that whoever reads them can see
+        it. A daily bar is stamped with midnight in New York, so both bounds are midnights.
         """
         if adjustment not in ADJUSTMENTS:
             raise UnknownParameter("adjustment", [f"{adjustment!r} is unknown"])
@@ -69,14 +70,14 @@ class MarketData:
             "feed": self._feed,
             "limit": str(BARS_A_PAGE),
         }
-        found: dict[str, dict[date, VenueBar]] = {}
+        found: dict[str, set[VenueBar]] = {}
         ask = _Question("daily bars", "/stocks/bars", query)
         for page in self._pages(self._stocks, ask, tickers, parsing.bars):
             for ticker, bars in page.items():
-                kept = ((bar.session, bar) for bar in bars if first <= bar.session <= last)
-                found.setdefault(ticker, {}).update(kept)
+                kept = (bar for bar in bars if first <= bar.session <= last)
+                found.setdefault(ticker, set()).update(kept)
         return {
-            ticker: tuple(bars[session] for session in sorted(bars))
+            ticker: tuple(sorted(bars, key=lambda bar: bar.session))
             for ticker, bars in found.items()
             if bars
         }

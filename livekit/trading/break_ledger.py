@@ -12,7 +12,15 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from livekit.errors import RecordRefused, UsageError
-from livekit.model import STOP, Break, Order, Position, VenueOrder
+from livekit.model import (
+    LIVE_STATUSES,
+    STOP,
+    TERMINAL_STATUSES,
+    Break,
+    Order,
+    Position,
+    VenueOrder,
+)
 from livekit.trading.books import BASELINE_CASH, BASELINE_ORDERS, BASELINE_POSITIONS
 from livekit.trading.break_rules import (
     CASH,
@@ -37,6 +45,7 @@ __all__ = [
     "baseline_shares",
     "break_line",
     "keep_ledger",
+    "note_doubtful",
     "note_ended",
     "note_found",
     "note_healed",
@@ -48,6 +57,8 @@ WRITTEN_OFF = "written_off"
 CENT = Decimal("0.01")
 PRICE_STEP = Decimal("0.00000001")
 ENDED_BY_VENUE = frozenset({"canceled", "expired", "rejected"})
+WAITING = frozenset({"held", "pending_cancel", "pending_replace", "done_for_day"})
+UNDOUBTED = TERMINAL_STATUSES | LIVE_STATUSES | WAITING
 SELF_CAUSED = frozenset({"pending_cancel", "canceled"})
 
 
@@ -86,6 +97,14 @@ def note_ended(desk: Desk, row: Order, found: VenueOrder) -> None:
     kind = STOP_MISSING if stops else ORDER_ENDED
     item = Break(kind, row.ticker, facts, proposal, subject=row.client_order_id)
     note_healed(desk, item, "the row follows the venue; the protector covers what is held")
+
+
+def note_doubtful(desk: Desk, row: Order, found: VenueOrder) -> None:
+    """Say that a stop came into a status in which nobody knows whether it will sell."""
+    replaced_by_nothing = found.status == "replaced" and found.replaced_by is None
+    if row.intent == STOP and (found.status not in UNDOUBTED or replaced_by_nothing):
+        text = f"{row.client_order_id} of {row.ticker} is {found.status} and counts as no cover"
+        desk.db.add_alert("doubtful_stop", text, at=desk.clock.now())
 
 
 def _parent(desk: Desk, row: Order) -> Order | None:

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from livekit.errors import PlanRefused, VenueError
-from livekit.model import ENTRY, Order, Plan, PlannedOrder, TradePrint, VenueOrder
-from livekit.sessions import close_instant, exchange_time, previous_session
+from livekit.model import ENTRY, Order, Plan, PlannedOrder, TradePrint, VenueClock, VenueOrder
+from livekit.sessions import close_instant, exchange_time, open_instant, previous_session
 from livekit.state import candidate_to_json
 from livekit.trading.approvals import AUCTION, approved_quantity
 from livekit.trading.books import BASELINE_POSITIONS
@@ -50,13 +50,25 @@ def baseline_tickers(desk: Desk) -> frozenset[str]:
     return frozenset(part.split(":")[0] for part in text.split(",") if part)
 
 
-def clock_is_trusted(desk: Desk) -> bool:
-    """Whether the venue's clock answers and agrees with ours within two seconds."""
+def clock_is_trusted(desk: Desk, session: date) -> bool:
+    """Whether the venue's clock answers, agrees with ours within two seconds, and has the session.
+
+    An exchange that closes for a day unannounced is in no calendar of ours: a buy would wait at the
+    venue for the next open.
+    """
     try:
         shown = desk.client.get_clock()
     except VenueError:
         return False
-    return abs((shown.timestamp - desk.clock.now()).total_seconds()) <= MAX_SKEW_S
+    agrees = abs((shown.timestamp - desk.clock.now()).total_seconds()) <= MAX_SKEW_S
+    return agrees and _takes_place(shown, session)
+
+
+def _takes_place(shown: VenueClock, session: date) -> bool:
+    """Open, and until the close of that session; or closed, and until its open."""
+    if shown.is_open:
+        return exchange_time(shown.next_close).date() == session
+    return shown.next_open == open_instant(session)
 
 
 def _tickers_taken(desk: Desk, *, planned: str = "") -> frozenset[str]:

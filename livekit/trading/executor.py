@@ -297,7 +297,7 @@ def _send_entries(
 ) -> None:
     if not buys:
         return
-    trusted = clock_is_trusted(desk)
+    trusted = clock_is_trusted(desk, run.plan.session)
     prices = desk.client.latest_trades([order.ticker for order in buys])
     shown = orders_of_session(desk, run.plan.session)
     watch = CoverWatch(desk)

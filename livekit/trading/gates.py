@@ -56,7 +56,7 @@ def entry_refusal(order: PlannedOrder, facts: EntryFacts, config: LiveConfig) ->
     needed = buying_power_needed(order, facts, config)
     checks = (
         (facts.kill_switch_on, "kill_switch", "the kill switch is on or unreadable"),
-        (not facts.clock_trusted, "clock", "the venue's clock cannot be trusted"),
+        (not facts.clock_trusted, "clock", "the venue's clock is not trusted or has no session"),
         (facts.now >= facts.cutoff, "entry_cutoff", f"after {facts.cutoff.isoformat()}"),
         (order.stop_price is None, "no_stop_rule", "no stop price is planned"),
         (order.ticker in facts.held, DUPLICATE_TICKER, "held or being bought"),

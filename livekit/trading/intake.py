@@ -27,13 +27,17 @@ _NAME = re.compile(r"earnings_trade_analysis_(\d{4}-\d{2}-\d{2})\.html")
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What a session's reports gave. ``status``: ok, empty, suspect, no_report or stored."""
+    """What a session's reports gave. ``status``: ok, empty, suspect, no_report or stored.
+
+    ``unreadable`` says why a report of the folder could not be read; it makes the session suspect.
+    """
 
     status: str
     candidates: tuple[Candidate, ...]
     reports: tuple[ReportResult, ...] = ()
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 def find_reports(folder: Path, session: date) -> tuple[Path, ...]:
@@ -63,13 +67,24 @@ def _day(path: Path, text: str) -> date:
 def take_candidates(desk: Desk, session: date, named: Sequence[Path] | None = None) -> Intake:
     """The session's candidates: the stored ones, else those of its reports.
 
-    ``named`` files replace the search in the reports folder. Raises `BadInput` when a named file
-    is absent or a report cannot be read. A suspect report withholds all candidates.
+    ``named`` files replace the search in the reports folder. Raises `BadInput` when one of them
+    is absent or cannot be read. A suspect report withholds all candidates, and so does one in the
+    folder that cannot be read: exits are decided without it.
     """
     stored = desk.db.get_candidates(session)
-    if stored is not None and named is None:
+    if named is not None:
+        return _taken(desk, session, tuple(named), stored)
+    if stored is not None:
         return Intake("stored", stored)
-    files = tuple(named) if named is not None else find_reports(desk.profile.reports_dir, session)
+    try:
+        return _taken(desk, session, find_reports(desk.profile.reports_dir, session), stored)
+    except BadInput as error:
+        return Intake("suspect", (), unreadable=(str(error),))
+
+
+def _taken(
+    desk: Desk, session: date, files: tuple[Path, ...], stored: tuple[Candidate, ...] | None
+) -> Intake:
     if not files:
         return Intake("no_report", (), notes=(f"no report for {session}",))
     reports = tuple(_read(path) for path in files)

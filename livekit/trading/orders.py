@@ -16,7 +16,7 @@ from typing import Literal
 
 from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown, VenueUnavailable
 from livekit.model import PROTECTIVE_STOP, STOP, TERMINAL_STATUSES, Intent, Order, Side, VenueOrder
-from livekit.trading.break_ledger import note_ended, note_found
+from livekit.trading.break_ledger import note_doubtful, note_ended, note_found
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
 from livekit.trading.order_ids import client_order_id
@@ -333,6 +333,7 @@ def _follow(desk: Desk, row: Order, found: VenueOrder) -> None:
     if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
         _write_state(desk, row.client_order_id, found)
         note_ended(desk, row, found)
+        note_doubtful(desk, row, found)
         _follow_replacement(desk, row, found)
 
 

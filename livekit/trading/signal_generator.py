@@ -107,7 +107,7 @@ def generate_signals(
         BooksDiffer: Our books and the broker's differ and no reason to go on is given.
         PlanRefused: The session's plan is already being executed.
         SharesUncovered: Cover could not be had; the kill switch is on.
-        BadInput: A named report is absent or a report cannot be read.
+        BadInput: A named report is absent or cannot be read.
     """
     _require_present(desk, session)
     protection = Protection((), ()) if dry_run else protect(desk)
@@ -304,7 +304,7 @@ def _withheld(
         if item.deferral is not None
     )
     skips = (f"{skip.candidate.ticker}: {skip.detail}" for skip in references.withheld)
-    return (*suspect, *deferred, *skips)
+    return (*intake.unreadable, *suspect, *deferred, *skips)
 
 
 def _store(desk: Desk, signals: Signals, folder: Path) -> Signals:

@@ -23,7 +23,7 @@ UNCHANGED = Defect("trading/orders.py", ())
 KILL_AT = 48  # a request between two entries of the standard day
 LOST_ANSWER = "tests/trading/test_lost_answers.py"
 CANCELED_CODE = (
-    "tests/trading/test_fault_matrix_orders.py::"
+    "tests/trading/test_fault_matrix_exits.py::"
     "test_row_23_a_cancel_refused_as_canceled_goes_on_to_the_sale"
 )
 

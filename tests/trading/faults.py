@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from livekit.broker.venue.faults import FaultRule
+from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.broker.venue.ledger import read_ledger
 from livekit.model import Position
 from livekit.state import StateDB
@@ -111,6 +111,31 @@ def inject(w: World, *rules: FaultRule) -> None:
     w.strike(*rules)
 
 
+def struck(w: World) -> list[FaultKind]:
+    """The faults that have struck, in their order."""
+    return [strike.kind for strike in w.venue.clock.app.faults.strikes]  # type: ignore[attr-defined]
+
+
+def venue_order(w: World, order_id: str | None) -> Any:
+    """The order inside the venue, where its fate can be set."""
+    return w.venue.engine.state.orders[str(order_id)]  # type: ignore[union-attr]
+
+
+def touch(w: World, order_id: str | None, **facts: object) -> None:
+    """Change an order inside the venue."""
+    order = venue_order(w, order_id)
+    for name, value in facts.items():
+        setattr(order, name, value)
+    w.venue.engine.state.touch(order)  # type: ignore[union-attr]
+
+
+def end(w: World, order_id: str | None, status: str) -> None:
+    """The venue ends an order by itself, or parks it."""
+    lifecycle = w.venue.engine.orders  # type: ignore[union-attr]
+    act = lifecycle.park if status == "done_for_day" else lifecycle._end
+    act(venue_order(w, order_id), status)
+
+
 def planned(w: World, session: date, *stocks: tuple[str, float, float]) -> None:
     """The session's signals are done, and its execution is due."""
     w.report(session, *stocks)
@@ -145,10 +170,10 @@ def healed(w: World, session: date) -> DailyReport:
     return report
 
 
-def longest_uncovered_s(w: World) -> float:
-    """The longest time in open hours in which shares of ours had no cover."""
+def longest_uncovered_s(w: World, ticker: str | None = None) -> float:
+    """The longest time in open hours in which shares (of one ticker) had no cover."""
     found = read_ledger(w.profile.venue_db).uncovered
-    return max((item.seconds for item in found), default=0.0)
+    return max((item.seconds for item in found if ticker in (None, item.ticker)), default=0.0)
 
 
 def sold(w: World, ticker: str) -> int:

@@ -1,16 +1,17 @@
-"""The fault matrix, rows 54 to 65: clocks, calendars, prices, reports, plans."""
+"""The fault matrix, rows 54 to 58 and 65: clocks, calendars, halts, redirects."""
 
 import time
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.clock import sleep_until
-from livekit.errors import BadInput, PlanRefused
-from livekit.reports import parse_candidates_json
+from livekit.config import LiveConfig
+from livekit.errors import PlanRefused
 from livekit.sessions import (
     close_instant,
     exchange_time,
@@ -20,7 +21,7 @@ from livekit.sessions import (
     sessions_between,
     week_end,
 )
-from livekit.trading.executor import accept_plan, execute_plan
+from livekit.trading.executor import execute_plan
 from livekit.trading.phases import (
     EXECUTION,
     PROTECT,
@@ -29,22 +30,21 @@ from livekit.trading.phases import (
     due_instant,
     last_instant,
 )
-from livekit.trading.plans import export_plan, plan_from_body, read_plan_file
+from livekit.trading.plans import entry_cutoff
 from livekit.workbench.daily import perform_recorded
 from tests.trading.faults import (
-    FRIDAY,
     MONDAY,
-    THURSDAY,
     TUESDAY,
-    WEDNESDAY,
     Skewed,
+    edited,
     holding,
     inject,
     longest_uncovered_s,
     on_clock,
     planned,
+    struck,
 )
-from tests.trading.world import World, world
+from tests.trading.world import world
 
 ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
 
@@ -144,11 +144,18 @@ def test_row_55_a_host_in_another_zone_trades_the_same_session(
 
 
 def test_row_56_the_cut_off_is_right_in_new_york_on_every_session_of_sixteen_years() -> None:
-    for session in sessions_between(date(2015, 1, 2), date(2026, 6, 30)):
+    """Five minutes after 09:30 there, winter and summer; on the Monday after each switch too."""
+    config = LiveConfig()
+    seen = set()
+    for session in sessions_between(date(2015, 1, 2), date(2030, 12, 31)):
         opens = exchange_time(open_instant(session))
         assert (opens.date(), opens.hour, opens.minute) == (session, 9, 30)
         due = exchange_time(due_instant(EXECUTION, session))
         assert (due.hour, due.minute) == (9, 15)
+        cutoff = entry_cutoff(session, config)
+        assert exchange_time(cutoff).strftime("%Y-%m-%d %H:%M") == f"{session} 09:35"
+        seen.add((cutoff.hour, cutoff.minute))
+    assert seen == {(13, 35), (14, 35)}  # UTC, in summer and in winter
 
 
 def test_row_57_holidays_half_days_and_short_weeks_are_respected(tmp_path: Path) -> None:
@@ -167,6 +174,27 @@ def test_row_57_holidays_half_days_and_short_weeks_are_respected(tmp_path: Path)
         assert len(w.wire.sent) == sent
 
 
+CLOSED_TODAY = {
+    "is_open": False,
+    "next_open": "2020-01-07T09:30:00-05:00",
+    "next_close": "2020-01-07T16:00:00-05:00",
+}
+
+
+@pytest.mark.parametrize("after_open_s", [-60.0, 60.0])
+def test_row_57_on_a_day_of_which_only_the_venue_knows_that_it_is_closed_nothing_is_bought(
+    tmp_path: Path, after_open_s: float
+) -> None:
+    """A market order would wait at the venue for Tuesday's open."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        sleep_until(w.desk.clock, open_instant(MONDAY) + timedelta(seconds=after_open_s))
+        desk = edited(w, "/v2/clock", lambda shown: shown | CLOSED_TODAY)
+        assert states(perform_recorded(desk, EXECUTION, MONDAY)) == {"ABC": "clock"}
+        assert w.wire.posts() == []
+        assert w.db.get_orders() == []
+
+
 def test_row_58_a_halted_ticker_never_delays_the_stop_of_another(tmp_path: Path) -> None:
     with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
         planned(w, MONDAY, ABC, DEF)
@@ -178,148 +206,40 @@ def test_row_58_a_halted_ticker_never_delays_the_stop_of_another(tmp_path: Path)
         assert longest_uncovered_s(w) <= 10.0
 
 
-def test_row_59_a_week_without_prices_is_put_off_flagged_and_made_up(tmp_path: Path) -> None:
-    """Bars end on Wednesday 8 January: Friday's week is not evaluated on Monday, nor held to."""
-    monday = date(2020, 1, 13)
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        holding(w)
-        for session in (TUESDAY, WEDNESDAY, THURSDAY, FRIDAY):
-            w.trade(session)
-        w.go_to(monday, "signals")
-        inject(w, FaultRule(FaultKind.SERVER_ERROR, path="/v2/stocks/bars", times=0))
-        failed = w.phase(monday, "signals")
-        assert failed.exit_code in (1, 5)
-        assert w.db.get_evaluations("ema_p10") == []
-        inject(w)
-        assert w.phase(monday, "signals").exit_code == 0
-        assert [item.week_end for item in w.db.get_evaluations("ema_p10")] == [FRIDAY]
-
-
-# -------------------------------------------------------------------------- files from outside
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda page: page[: len(page) // 2],
-        lambda page: page.replace(b"$40.00", b"soon"),
-        lambda page: page.replace(b"DEF", b"D\x00F"),
-        lambda page: b"\xff\xfe" + page,
-    ],
-    ids=["cut off", "no price", "NUL", "another charset"],
-)
-def test_row_60_a_spoilt_report_blocks_entries_and_lets_exits_run(
-    tmp_path: Path, spoil: Callable[[bytes], bytes]
-) -> None:
-    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
-        position = holding(w)
-        w.db.update_position(
-            int(position.position_id or 0), pending_reason="trend_break", pending_since=MONDAY
-        )
-        path = w.report(TUESDAY, ("DEF", 90.0, 40.0))
-        path.write_bytes(spoil(path.read_bytes()))
-        report = w.trade(TUESDAY)
-        assert report.exit_code in (2, 5)
-        assert w.bought("DEF") == []
-        if report.exit_code == 5:
-            assert w.held("ABC") == 0  # its exit ran
-        assert w.held("ABC") == w.live_sells("ABC")
-
-
-def test_row_60_a_report_dated_otherwise_than_its_name_is_refused(tmp_path: Path) -> None:
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        path = w.report(MONDAY, ABC)
-        path.rename(path.with_name(path.name.replace("2020-01-06", "2020-01-09")))
-        outcome = w.phase(THURSDAY, "signals")
-        assert outcome.exit_code == 2
-        assert "is named 2020-01-09 and dated 2020-01-06" in outcome.lines[0]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"a": 1, "a": 2}',
-        '{"report_date": NaN}',
-        '{"report_date": 1e999}',
-        '{"report_date": true, "candidates": []}',
-        "[" * 3000 + "]" * 3000,
-        '{"report_date": "\\ud800"}',
-        "\x00",
-    ],
-    ids=["duplicate", "NaN", "huge", "bool", "deep", "surrogate", "NUL"],
-)
-def test_row_61_json_that_means_two_things_or_none_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "earnings_trade_candidates_2020-01-06.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput):
-        parse_candidates_json(path)
-    with pytest.raises(PlanRefused):
-        read_plan_file(path)
-
-
-def exported(w: World) -> Path:
-    (path,) = w.profile.signals_dir.glob("*_ema_p10.json")
-    return path
-
-
-def test_row_62_yesterdays_plan_and_an_edited_one_are_refused(tmp_path: Path) -> None:
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        planned(w, MONDAY, ABC)
-        plan = read_plan_file(exported(w))
-        w.go_to(TUESDAY, "execution")
-        with pytest.raises(PlanRefused, match="it is for 2020-01-06"):
-            accept_plan(w.desk, plan)
-        exported(w).write_text(exported(w).read_text().replace('"ABC"', '"DEF"'))
-        with pytest.raises(PlanRefused, match="hash"):
-            read_plan_file(exported(w))
-        assert w.wire.posts() == []
-
-
-def test_row_63_the_same_signals_under_another_date_are_refused(tmp_path: Path) -> None:
-    """Even with the hash made anew: no such plan is stored. Nor are held shares bought twice."""
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        planned(w, MONDAY, ABC)
-        w.trade(MONDAY)
-        w.go_to(TUESDAY, "execution")
-        body = w.phase_plan(MONDAY).body.replace("2020-01-06", "2020-01-07")
-        path = export_plan(plan_from_body(body), tmp_path, generated_at=w.desk.clock.now())
-        with pytest.raises(PlanRefused, match="no plan of this hash"):
-            accept_plan(w.desk, read_plan_file(path))
-        w.report(TUESDAY, ABC)
-        w.trade(TUESDAY)
-        assert len(w.bought("ABC")) == 1
-        assert [skip.reason for skip in w.phase_plan(TUESDAY).skips] == ["duplicate_ticker"]
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('"quantity":200', '"quantity":1000000'),
-        ('"reference_price":"50', '"reference_price":"5000'),
-    ],
-    ids=["a million shares", "a hundred times the price"],
-)
-def test_row_64_a_plan_beyond_its_bounds_is_refused_though_it_is_stored(
-    tmp_path: Path, old: str, new: str
-) -> None:
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        planned(w, MONDAY, ABC)
-        body = w.phase_plan(MONDAY).body
-        assert old in body
-        forged = plan_from_body(body.replace(old, new))
-        stored = w.db.save_plan(forged, at=w.desk.clock.now())
-        with pytest.raises(PlanRefused, match="USD, at most 11000"):
-            accept_plan(w.desk, plan_from_body(stored.body))
-        assert w.wire.posts() == []
-
-
 # -------------------------------------------------------------------------------------- the network
 
 
 def test_row_65_a_redirect_is_not_followed_and_its_order_is_looked_for(tmp_path: Path) -> None:
+    """Every request goes to the venue alone; the order that the redirect swallowed is sent anew."""
     with world(tmp_path, {"ABC": 50.0}) as w:
         planned(w, MONDAY, ABC)
         inject(w, FaultRule(FaultKind.REDIRECT, method="POST"))
+        urls: list[str] = []
+        carry = w.wire.inner.send
+
+        def note(request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            urls.append(str(request.url))
+            return carry(request, **options)
+
+        w.wire.inner.send = note  # type: ignore[method-assign]
         assert w.phase(MONDAY, "execution").exit_code == 0
+        assert struck(w) == [FaultKind.REDIRECT]
+        assert all(url.startswith(f"{w.venue.base_url}/v") for url in urls)
+        posted = w.db.get_orders(intent="entry")
+        assert [(item.client_order_id, item.outcome) for item in posted] == [
+            ("20200106_ABC_entry_buy", "confirmed")
+        ]
         assert len(w.bought("ABC")) == 1
         assert w.held("ABC") == w.live_sells("ABC") == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/account", "/v2/positions", "/v2/orders"])
+def test_row_65_a_read_that_is_redirected_for_ever_ends_the_run_with_nothing_sent(
+    tmp_path: Path, path: str
+) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        inject(w, FaultRule(FaultKind.REDIRECT, method="GET", path=path, times=0))
+        assert w.phase(MONDAY, "execution").exit_code == 1
+        assert w.wire.posts() == []
+        assert w.db.get_orders() == []

@@ -38,6 +38,9 @@ ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
 HERE = "trading/test_known_traps.py"
 CRASHES = "trading/test_fault_matrix_crashes.py"
 ORDERS = "trading/test_fault_matrix_orders.py"
+EXITS = "trading/test_fault_matrix_exits.py"
+INPUTS = "trading/test_fault_matrix_inputs.py"
+PARTS = "trading/test_fault_matrix_parts.py"
 STATE = "trading/test_fault_matrix_state.py"
 WORLD = "trading/test_fault_matrix_world.py"
 ANSWERS = "trading/test_fault_matrix_answers.py"
@@ -51,7 +54,7 @@ PROVEN_BY = {
     "T01": f"{WEEKS}::test_a_dip_on_a_tuesday_is_no_decision",
     "T02": "trading/test_trailing_stop_checker.py::"
     "test_the_answer_does_not_depend_on_the_hour_of_the_run",
-    "T03": f"{WORLD}::test_row_59_a_week_without_prices_is_put_off_flagged_and_made_up",
+    "T03": f"{INPUTS}::test_row_59_a_week_without_prices_is_put_off_flagged_and_made_up",
     "T04": f"{HERE}::test_t04_a_second_run_of_the_day_does_not_take_the_next_batch",
     "T05": f"{SESSIONS}::test_the_daily_limit_counts_entries_and_rotations",
     "T06": f"{HERE}::test_t06_a_rotated_shadow_position_leaves_at_the_open_less_slippage",
@@ -78,11 +81,11 @@ PROVEN_BY = {
     "T26": f"{ORDERS}::test_row_32_a_stop_that_died_overnight_is_placed_again_at_the_next_run",
     "T27": f"{WORLD}::test_row_58_a_halted_ticker_never_delays_the_stop_of_another",
     "T28": f"{HERE}::test_t28_the_executor_watches_through_the_open",
-    "T29": f"{ORDERS}::test_row_29_a_buy_that_ended_in_part_is_a_position_of_that_part",
-    "T30": f"{ORDERS}::test_row_28_a_buy_that_filled_in_part_is_covered_within_ten_seconds",
-    "T31": f"{ORDERS}::test_row_20_a_sale_refused_because_shares_are_held_restores_the_stop",
-    "T32": f"{ORDERS}::test_row_27_of_a_stop_that_filled_in_part_only_the_rest_is_sold",
-    "T33": f"{ORDERS}::test_row_30_an_exit_that_filled_in_part_leaves_the_rest_covered",
+    "T29": f"{PARTS}::test_row_29_a_buy_that_ended_in_part_is_a_position_of_that_part",
+    "T30": f"{PARTS}::test_row_28_a_buy_that_filled_in_part_is_covered_within_ten_seconds",
+    "T31": f"{EXITS}::test_row_20_a_sale_refused_because_shares_are_held_restores_the_stop",
+    "T32": f"{EXITS}::test_row_27_of_a_stop_that_filled_in_part_only_the_rest_is_sold",
+    "T33": f"{EXITS}::test_row_30_an_exit_that_filled_in_part_leaves_the_rest_covered",
     "T34": f"{ANSWERS}::test_row_13_a_request_whose_answer_is_lost_is_adopted",
     "T35": f"{HERE}::test_t35_a_sale_queued_before_the_open_is_watched_and_booked_as_ours",
     "T36": f"{HERE}::test_t36_an_order_of_another_day_that_filled_unseen_is_found_and_covered",
@@ -103,9 +106,9 @@ PROVEN_BY = {
     "test_cover_that_cannot_be_had_for_a_minute_switches_the_kill_switch_on_and_exits_7",
     "T51": f"{WORLD}::test_row_54_without_the_venues_clock_nothing_is_bought_and_all_is_covered",
     "T52": f"{HERE}::test_t52_a_holidays_order_has_the_id_of_the_session_after_it",
-    "T53": f"{WORLD}::test_row_63_the_same_signals_under_another_date_are_refused",
-    "T54": f"{WORLD}::test_row_62_yesterdays_plan_and_an_edited_one_are_refused",
-    "T55": f"{WORLD}::test_row_64_a_plan_beyond_its_bounds_is_refused_though_it_is_stored",
+    "T53": f"{INPUTS}::test_row_63_the_same_signals_under_another_date_are_refused",
+    "T54": f"{INPUTS}::test_row_62_yesterdays_plan_and_an_edited_one_are_refused",
+    "T55": f"{INPUTS}::test_row_64_a_plan_beyond_its_bounds_is_refused_though_it_is_stored",
     "T56": f"{WALLS}::test_non_paper_url_rejected",
     "T57": f"{STATE}::test_row_41_of_two_executors_the_second_sends_no_request",
     "T58": f"{RUNS}::test_row_75_no_entry_goes_after_the_cut_off_whenever_the_sleep_began",

@@ -107,7 +107,8 @@ class Lossy(BaseAdapter):
     """Carries requests to the venue, except those that a rule strikes.
 
     A rule sees method and path and answers ``None`` (carry), ``"before"`` (lost on the way),
-    ``"after"`` (taken, answer lost) or ``"504"`` (taken, gateway timeout answered).
+    ``"after"`` (taken, answer lost) or ``"504"`` (taken, gateway timeout answered). ``sent`` are
+    all requests, ``refused`` the refused orders and cancels: method, status and text.
     """
 
     def __init__(self, inner: BaseAdapter) -> None:
@@ -115,6 +116,7 @@ class Lossy(BaseAdapter):
         self.inner = inner
         self.rule: Callable[[str, str], str | None] = lambda method, path: None
         self.sent: list[tuple[str, str]] = []
+        self.refused: list[tuple[str, int, str]] = []
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         method, path = str(request.method), str(request.path_url)
@@ -123,6 +125,8 @@ class Lossy(BaseAdapter):
         if strike == "before":
             raise requests.ReadTimeout("lost before it was taken", request=request)
         response = self.inner.send(request, **options)
+        if method != "GET" and response.status_code >= 400:
+            self.refused.append((method, response.status_code, response.text))
         if strike == "after":
             raise requests.ReadTimeout("answer lost", request=request)
         if strike == "504":
