@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -15,11 +16,14 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
 from livekit.state import StateDB
+from livekit.state.driving import Driver
 from livekit.state.gateway import Gateway
+from livekit.workbench.simulation.remembering import Answers, Remembering
 
 __all__ = ["MemoryBooks"]
 
 NAME = "simulated state database"
+_NUMBERS = count(1)  # memory of the same name would be shared
 
 
 class _Kept(sqlite3.Connection):
@@ -34,8 +38,9 @@ class _Kept(sqlite3.Connection):
 class _Opened(StateDB):
     """`StateDB` on a connection that exists already."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, driver: Driver | None) -> None:
         Gateway.__init__(self, engine, NAME)
+        self._driver = driver or self._driver
 
     def close(self) -> None:
         """Give the connection back; the engine serves the next process."""
@@ -43,26 +48,50 @@ class _Opened(StateDB):
 
 
 class MemoryBooks:
-    """The books of one day at a time; ``raw`` is the connection beneath every handle."""
+    """The books of one day at a time; ``raw`` is the connection beneath every handle.
+
+    ``answers`` is what handles that remember have read since it was last changed. A second
+    connection to the same memory brings in the books of a day as another process would change
+    them, so that the first keeps its statements compiled while the schema stays the same.
+    """
 
     def __init__(self) -> None:
+        place = f"file:/simulated-books-{os.getpid()}-{next(_NUMBERS)}?vfs=memdb"
         self.raw = sqlite3.connect(
-            ":memory:", factory=_Kept, isolation_level=None, cached_statements=256
+            place, uri=True, factory=_Kept, isolation_level=None, cached_statements=256
         )
+        self._loader = sqlite3.connect(place, uri=True, isolation_level=None)
+        self._image = sqlite3.connect(":memory:")
+        self._loaded: bytes | None = None
+        self._schemas: dict[object, int] = {}
         self.raw.execute("PRAGMA foreign_keys = ON")
         self.raw.execute("PRAGMA trusted_schema = OFF")
+        self.answers = Answers(self.raw)
+        self._remembering = Remembering(self.raw, self.answers)
         self._engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
 
     def load(self, image: bytes) -> None:
         """Begin with the books as they are in ``image``."""
         self._roll_back()
-        self.raw.deserialize(image)
-        self.raw.execute("PRAGMA foreign_keys = ON")
+        if image is not self._loaded:
+            self._image.deserialize(image)
+            self._loaded = image
+        self._image.backup(self._loader)
+        self._loader.execute(f"PRAGMA schema_version = {self._schema_version()}")
+        self.answers.forget()
 
-    def open(self) -> StateDB:
-        """Open them as a new process would: nothing uncommitted is there."""
+    def _schema_version(self) -> int:
+        """A number of the image's schema: statements are compiled anew where it is another."""
+        rows = self._image.execute("SELECT name, rootpage, sql FROM sqlite_master ORDER BY rowid")
+        return self._schemas.setdefault(tuple(rows), len(self._schemas) + 1)
+
+    def open(self, *, remembering: bool = True) -> StateDB:
+        """Open them as a new process would: nothing uncommitted is there.
+
+        Read while ``remembering`` what nobody has changed since, or plainly.
+        """
         self._roll_back()
-        return _Opened(self._engine)
+        return _Opened(self._engine, self._remembering if remembering else None)
 
     def image(self) -> bytes:
         """Everything committed, as the bytes of a database file."""
@@ -76,6 +105,8 @@ class MemoryBooks:
     def discard(self) -> None:
         """Free the memory; the object is not usable any more."""
         self._engine.dispose()
+        for connection in (self._loader, self._image):
+            connection.close()
         sqlite3.Connection.close(self.raw)
 
     def _roll_back(self) -> None:

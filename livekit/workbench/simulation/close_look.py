@@ -77,7 +77,7 @@ class CloseLook:
     def _desk(self) -> Desk:
         client = SeamClient(self._app, KEYS, self._stage.clock)
         prices = AlpacaPriceSource(client, self._stage.clock)
-        db = self._stage.books.open()
+        db = self._stage.open_books()
         return Desk(self._stage.profile, db, client, prices, self._stage.clock)
 
 

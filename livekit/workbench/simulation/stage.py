@@ -27,6 +27,7 @@ from livekit.broker.venue.wire import Answer, Request
 from livekit.config import Profile
 from livekit.prices.alpaca_source import AlpacaPriceSource
 from livekit.prices.remembered import RememberedSource
+from livekit.state import StateDB
 from livekit.trading.desk import Desk
 from livekit.workbench.simulation.books import MemoryBooks
 from livekit.workbench.simulation.seam import SeamClient
@@ -151,13 +152,17 @@ class Stage:
 
     def start(self, *, watched: bool = True) -> Desk:
         """The desk of a new process; one that is not ``watched`` makes no points by its commits."""
-        db = self.books.open()
+        db = self.open_books()
         if watched:
             db.before_commit = self._watcher.before_commit
             db.after_commit = self._watcher.after_commit
         client = self._client()
         prices = RememberedSource(AlpacaPriceSource(client, self.clock), self.clock)
         return Desk(self.profile, db, client, prices, self.clock)
+
+    def open_books(self) -> StateDB:
+        """Another handle of the books; a day that goes through alpaca-py reads them plainly."""
+        return self.books.open(remembering=not self._through_alpaca_py)
 
     def freeze(self) -> Frozen:
         """Both memories as they are now."""
