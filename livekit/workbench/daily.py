@@ -14,8 +14,9 @@ from datetime import date
 from livekit.backtest.manifest import code_version
 from livekit.clock import sleep_until
 from livekit.config import config_sha256
-from livekit.errors import NotASession
+from livekit.errors import DecisionsWithheld, NotASession
 from livekit.sessions import is_session
+from livekit.state import Run
 from livekit.trading.desk import Desk
 from livekit.trading.living import is_living
 from livekit.trading.opening import sole_runner, sole_writer
@@ -197,12 +198,19 @@ def _is_being_executed(desk: Desk, session: date) -> bool:
     return plan is not None and plan.status == "frozen"
 
 
+def _may_be_completed(desk: Desk, session: date, last: Run) -> bool:
+    """Whether decisions were withheld for want of an input that may be there now."""
+    executed = [run.status for run in desk.db.get_runs(session=session, phase=EXECUTION)]
+    return last.exit_code == DecisionsWithheld.exit_code and DONE not in executed
+
+
 def _standing(
     desk: Desk, phase: str, session: date, earlier: Sequence[PhaseReport]
 ) -> PhaseReport | None:
     """Why a phase is not run now, or None when it is to be run."""
     runs = desk.db.get_runs(session=session, phase=phase)
-    if any(run.status == DONE for run in runs):
+    done = [run for run in runs if run.status == DONE]
+    if done and not (phase == SIGNALS and _may_be_completed(desk, session, done[-1])):
         return PhaseReport(phase, "already", 0, ("done in an earlier run",))
     if phase == SIGNALS and _is_being_executed(desk, session):
         return PhaseReport(phase, "already", 0, ("its plan is being executed",))

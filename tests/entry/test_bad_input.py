@@ -54,16 +54,31 @@ def test_a_report_that_is_no_html_is_refused(shop: Shop) -> None:
     refused(shop, lambda: shop.generate(path), 2, path.name)
 
 
-def test_a_broken_report_stops_the_days_entries_but_not_its_protection(shop: Shop) -> None:
+def test_a_broken_report_stops_the_days_entries_and_nothing_else(shop: Shop) -> None:
     path = shop.report(MONDAY, ("ABC", 80.0, 50.0))
-    path.write_bytes(path.read_bytes()[:700])
-    ended = shop.daily(MONDAY)
-    assert ended.code == 2
-    assert ended.refusal.startswith("exit 2: signals: ")
-    assert "protect: done" in ended.out
-    assert "execution: withheld" in ended.out
-    assert not shop.signals.exists()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700])
+    ended = shop.daily(MONDAY, "--phase", "signals")
+    assert ended.code == 5
+    assert "is cut off" in ended.err
+    assert "ema_p10: 0 exits, 0 entries" in ended.out
+    path.write_bytes(whole)  # the writer has finished, and the run is repeated
+    again = shop.daily(MONDAY)
+    assert (again.code, again.err) == (0, "")
+    assert "bought 200 of 200 ABC at 50" in again.out
     assert shop.audit().code == 0
+
+
+def test_what_was_withheld_stays_withheld_once_the_execution_is_over(shop: Shop) -> None:
+    path = shop.report(MONDAY, ("ABC", 80.0, 50.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700])
+    assert shop.daily(MONDAY).code == 5
+    path.write_bytes(whole)
+    again = shop.daily(MONDAY)
+    assert (again.code, again.err) == (0, "")
+    assert "signals: already" in again.out
+    assert shop.audit().out.startswith("fills 0, positions 0")
 
 
 def test_a_report_of_a_session_that_is_over_is_refused(shop: Shop) -> None:
