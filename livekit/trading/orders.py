@@ -220,7 +220,8 @@ def resolve_unknown(desk: Desk, order: Order, *, patient: bool = True) -> Sent:
 def adopt(desk: Desk, order: Order, found: VenueOrder) -> Sent:
     """Take the venue's order as the outcome of our intent, its stop leg included.
 
-    Raises `BooksDiffer` when the venue's order is not the one we intended.
+    A stop becomes the one that its position names. Raises `BooksDiffer` when the venue's order is
+    not the one we intended.
     """
     same = (found.ticker, found.side, found.quantity) == (
         order.ticker,
@@ -233,6 +234,8 @@ def adopt(desk: Desk, order: Order, found: VenueOrder) -> Sent:
         _write_state(desk, order.client_order_id, found)
         for leg in found.legs:
             _adopt_leg(desk, order, leg)
+        if order.intent == STOP and order.position_id is not None:
+            desk.db.update_position(order.position_id, stop_order_id=found.order_id)
     return Sent(order, "confirmed", found)
 
 

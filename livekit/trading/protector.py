@@ -308,8 +308,6 @@ def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
         reason=PROTECTIVE_STOP,
     )
     sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True, patient=False)
-    if sent.venue is not None and position.position_id is not None:
-        desk.db.update_position(position.position_id, stop_order_id=sent.venue.order_id)
     if sent.outcome == "refused" and "stop price must be" in sent.message:
         return _sell_at_market(desk, position, shares)
     return sent

@@ -39,6 +39,7 @@ HERE = "trading/test_known_traps.py"
 CRASHES = "trading/test_fault_matrix_crashes.py"
 ORDERS = "trading/test_fault_matrix_orders.py"
 EXITS = "trading/test_fault_matrix_exits.py"
+INTERRUPTS = "trading/test_fault_matrix_interrupts.py"
 INPUTS = "trading/test_fault_matrix_inputs.py"
 PARTS = "trading/test_fault_matrix_parts.py"
 STATE = "trading/test_fault_matrix_state.py"
@@ -68,7 +69,7 @@ PROVEN_BY = {
     "T14": f"{GUARDS}::test_dry_run",
     "T15": "trading/test_lost_answers.py::"
     "test_a_venue_that_is_down_ends_the_phase_with_one_line_and_nothing_sent",
-    "T16": f"{CRASHES}::test_row_09_a_signal_file_that_was_cut_off_is_refused_and_written_anew",
+    "T16": f"{INTERRUPTS}::test_row_09_a_signal_file_that_was_cut_off_is_refused_and_written_anew",
     "T17": f"{CRASHES}::test_row_02_killed_after_the_entry_was_taken",
     "T18": f"{CRASHES}::test_row_04_killed_between_a_fill_and_its_stop",
     "T19": f"{CRASHES}::test_row_06_killed_between_the_cancel_of_the_stop_and_the_sale",
