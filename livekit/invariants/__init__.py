@@ -31,19 +31,24 @@ __all__ = [
     "ELSEWHERE",
     "OBSERVING",
     "ApprovedItem",
+    "Ask",
     "BooksView",
+    "Check",
+    "Facts",
     "LoggedRun",
     "PlanFacts",
     "SwitchFacts",
     "VenueView",
     "Violation",
     "WeekFacts",
+    "asked",
     "broken_invariants",
 ]
 
-CHECKS: Mapping[str, Callable[[Facts], Iterable[str]]] = dict(
-    sorted({**ORDER_CHECKS, **RECORD_CHECKS}.items())
-)
+Check = Callable[[Facts], Iterable[str]]
+Ask = Callable[[Check, Facts], Iterable[str]]
+
+CHECKS: Mapping[str, Check] = dict(sorted({**ORDER_CHECKS, **RECORD_CHECKS}.items()))
 
 ELSEWHERE: Mapping[str, str] = {
     "I21 idempotent": "compares two runs; the tests do",
@@ -56,6 +61,11 @@ ELSEWHERE: Mapping[str, str] = {
 }
 
 
+def asked(check: Check, facts: Facts) -> Iterable[str]:
+    """What a check finds."""
+    return check(facts)
+
+
 def broken_invariants(
     ours: BooksView,
     theirs: VenueView,
@@ -63,6 +73,7 @@ def broken_invariants(
     *,
     own_id: Callable[[str], tuple[str, str, str] | None],
     due_stop: Callable[[Decimal], Decimal],
+    ask: Ask = asked,
 ) -> tuple[Violation, ...]:
     """Every violation of every check.
 
@@ -72,6 +83,9 @@ def broken_invariants(
         config: Limits and tolerances.
         own_id: Reads a client order id of ours as (ticker, intent, side); None for any other.
         due_stop: The protective stop due from an entry price.
+        ask: How a check is asked.
     """
     facts = Facts(ours, theirs, config, own_id, due_stop)
-    return tuple(Violation(name, text) for name, check in CHECKS.items() for text in check(facts))
+    return tuple(
+        Violation(name, text) for name, check in CHECKS.items() for text in ask(check, facts)
+    )

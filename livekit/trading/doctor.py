@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from livekit.config import LiveConfig
 from livekit.invariants import (
@@ -16,6 +17,7 @@ from livekit.invariants import (
     ELSEWHERE,
     OBSERVING,
     ApprovedItem,
+    Ask,
     BooksView,
     LoggedRun,
     PlanFacts,
@@ -23,6 +25,7 @@ from livekit.invariants import (
     VenueView,
     Violation,
     WeekFacts,
+    asked,
     broken_invariants,
 )
 from livekit.model import ENTRY
@@ -36,7 +39,7 @@ from livekit.trading.order_ids import parse_client_order_id
 from livekit.trading.plans import plan_from_body, sha256_text
 from livekit.trading.venue_look import VenueLook, current, open_orders
 
-__all__ = ["Diagnosis", "compared", "diagnose", "our_side", "their_side"]
+__all__ = ["BOOK_FACTS", "Diagnosis", "compared", "diagnose", "our_side", "their_side"]
 
 UNCOVERED = "I08 cover"
 
@@ -76,7 +79,9 @@ def diagnose(desk: Desk, look: VenueLook | None = None) -> Diagnosis:
     return compared(ours, theirs, desk.config)
 
 
-def compared(ours: BooksView, theirs: VenueView, config: LiveConfig) -> Diagnosis:
+def compared(
+    ours: BooksView, theirs: VenueView, config: LiveConfig, *, ask: Ask = asked
+) -> Diagnosis:
     """Check every invariant on the two sides."""
     violations = broken_invariants(
         ours,
@@ -84,6 +89,7 @@ def compared(ours: BooksView, theirs: VenueView, config: LiveConfig) -> Diagnosi
         config,
         own_id=_own_id,
         due_stop=lambda price: due_stop(price, config.stop_loss_pct),
+        ask=ask,
     )
     return Diagnosis(tuple(CHECKS), violations, ours.switch.on)
 
@@ -100,25 +106,18 @@ def _own_id(text: str) -> tuple[str, str, str] | None:
 
 def our_side(desk: Desk) -> BooksView:
     """The books as they are now."""
-    plans = _executed_plans(desk)
-    token = desk.db.read_config(TOKEN, int)
-    return BooksView(
-        orders=desk.db.get_orders(),
-        fills=desk.db.get_fills(),
-        positions=desk.db.get_positions(),
-        approved=_approved(desk, plans),
-        written_off=_written_off(desk),
-        plans=[_plan_facts(plan) for plan in plans],
-        weeks=[
-            WeekFacts(week.position_key, week.week_end, week.evaluated_on)
-            for week in desk.db.get_evaluations(desk.config.primary_strategy)
-        ],
-        runs=_runs(desk),
-        switch=_switch(desk),
-        token=None if token is None else int(token),
-        soundness=desk.db.soundness(),
-        reconciled=desk.db.first_reconciliations(),
-        observed_plans=desk.db.plans_of_others(desk.config.primary_strategy),
+    facts = {name: read(desk) for name, read in BOOK_FACTS.items()}
+    return BooksView(**facts, soundness=desk.db.soundness())
+
+
+def _token(desk: Desk) -> int | None:
+    return desk.db.read_config(TOKEN, int)
+
+
+def _weeks(desk: Desk) -> tuple[WeekFacts, ...]:
+    evaluated = desk.db.get_evaluations(desk.config.primary_strategy)
+    return tuple(
+        WeekFacts(week.position_key, week.week_end, week.evaluated_on) for week in evaluated
     )
 
 
@@ -161,9 +160,10 @@ def _written_off(desk: Desk) -> dict[int, int]:
     return dict(total)
 
 
-def _plan_facts(plan: StoredPlan) -> PlanFacts:
-    return PlanFacts(
-        plan.plan_id, plan.session, plan.sha256, sha256_text(plan.body), plan.created_at
+def _plans(desk: Desk) -> tuple[PlanFacts, ...]:
+    return tuple(
+        PlanFacts(plan.plan_id, plan.session, plan.sha256, sha256_text(plan.body), plan.created_at)
+        for plan in _executed_plans(desk)
     )
 
 
@@ -174,10 +174,10 @@ def _executed_plans(desk: Desk) -> tuple[StoredPlan, ...]:
     return tuple(plan for plan in found if plan is not None)
 
 
-def _approved(desk: Desk, plans: Sequence[StoredPlan]) -> tuple[ApprovedItem, ...]:
+def _approved(desk: Desk) -> tuple[ApprovedItem, ...]:
     """Approved shares of every entry of the plans."""
     items = []
-    for stored in plans:
+    for stored in _executed_plans(desk):
         plan = plan_from_body(stored.body, status=stored.status, plan_id=stored.plan_id)
         items += [
             ApprovedItem(stored.plan_id, order.ticker, approved_quantity(desk, plan, order))
@@ -185,3 +185,19 @@ def _approved(desk: Desk, plans: Sequence[StoredPlan]) -> tuple[ApprovedItem, ..
             if order.intent == ENTRY
         ]
     return tuple(items)
+
+
+BOOK_FACTS: Mapping[str, Callable[[Desk], Any]] = {
+    "orders": lambda desk: desk.db.get_orders(),
+    "fills": lambda desk: desk.db.get_fills(),
+    "positions": lambda desk: desk.db.get_positions(),
+    "approved": _approved,
+    "written_off": _written_off,
+    "plans": _plans,
+    "weeks": _weeks,
+    "runs": _runs,
+    "switch": _switch,
+    "token": _token,
+    "reconciled": lambda desk: desk.db.first_reconciliations(),
+    "observed_plans": lambda desk: desk.db.plans_of_others(desk.config.primary_strategy),
+}

@@ -176,6 +176,7 @@ class _Day:
             )
         self.referee.judged["invariants at the end"] += verdict.checks
         if self.look is not None:
+            self.look.close()
             self.referee.judged += self.look.judged
         return DayResult(
             seed=self.script.seed,
