@@ -10,7 +10,8 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,16 @@ from livekit.broker.venue.ledger import (
 )
 from livekit.errors import StateUnusable
 
-__all__ = ["Audit", "StateBook", "audit_files", "digest", "read_state_book"]
+__all__ = [
+    "Audit",
+    "StateBook",
+    "audit_files",
+    "audit_of",
+    "digest",
+    "digest_of",
+    "read_state_book",
+    "state_book_of",
+]
 
 CENT = Decimal("0.01")
 COVER_LIMIT_S = 10.0
@@ -104,22 +114,25 @@ _HELD = (
 _BASELINE_CASH = "SELECT value FROM system_config WHERE key = 'baseline_cash_usd'"
 
 
-def _rows(path: Path, *queries: str) -> list[list[tuple[object, ...]]]:
-    """The rows of each query."""
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StateUnusable(path, "is absent")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return [connection.execute(query).fetchall() for query in queries]
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            yield connection
     except sqlite3.Error as error:
         raise StateUnusable(path, f"cannot be read ({error})") from error
-    finally:
-        connection.close()
 
 
 def read_state_book(path: Path) -> StateBook:
     """Read our side from the state database alone."""
-    booked, held, baseline = _rows(path, _FILLS, _HELD, _BASELINE_CASH)
+    with _opened(path) as connection:
+        return state_book_of(connection)
+
+
+def state_book_of(connection: sqlite3.Connection) -> StateBook:
+    """Read our side by a connection to the state database."""
     fills = tuple(
         StateFill(
             str(row[0]),
@@ -129,15 +142,15 @@ def read_state_book(path: Path) -> StateBook:
             Decimal(str(row[4])),
             of_split=bool(row[5]),
         )
-        for row in booked
+        for row in connection.execute(_FILLS)
     )
     rows = [
         (str(ticker), int(str(count)), float(str(factor)), int(str(odd)))
-        for ticker, count, factor, odd in held
+        for ticker, count, factor, odd in connection.execute(_HELD)
     ]
     shares = {ticker: int(count * factor + 1e-9) - odd for ticker, count, factor, odd in rows}
     split = frozenset(ticker for ticker, _, factor, _ in rows if factor != 1.0)
-    cash = [Decimal(str(value)) for (value,) in baseline]
+    cash = [Decimal(str(value)) for (value,) in connection.execute(_BASELINE_CASH)]
     return StateBook(fills, shares, split, cash[0] if cash else Decimal(0))
 
 
@@ -147,8 +160,13 @@ def audit_files(venue_db: Path, state_db: Path) -> Audit:
     Raises `BadInput` or `StateUnusable` when one cannot be read.
     """
     ours = read_state_book(state_db)
-    theirs = read_ledger(venue_db)
+    return audit_of(read_ledger(venue_db), ours)
+
+
+def audit_of(theirs: VenueLedger, ours: StateBook) -> Audit:
+    """Compare what was read of the two sides."""
     booked_cash = ours.baseline_cash + sum((_cash_flow(fill) for fill in ours.fills), Decimal(0))
+    uncovered = theirs.uncovered
     return Audit(
         fills=len(theirs.fills),
         positions=len(theirs.positions),
@@ -160,8 +178,8 @@ def audit_files(venue_db: Path, state_db: Path) -> Audit:
             *_cash_differences(theirs.cash, booked_cash, "our fills give"),
             *_venue_differences(theirs),
         ),
-        uncovered=theirs.uncovered,
-        worst_uncovered_s=max((item.seconds for item in theirs.uncovered), default=0.0),
+        uncovered=uncovered,
+        worst_uncovered_s=max((item.seconds for item in uncovered), default=0.0),
     )
 
 
@@ -228,9 +246,14 @@ def _cash_differences(theirs: Decimal, ours: Decimal, says: str) -> list[str]:
 
 def digest(state_db: Path) -> str:
     """One hash over fills, positions, decisions and equity of a state database."""
-    found = _rows(state_db, *(query for _, query in _DIGESTED))
+    with _opened(state_db) as connection:
+        return digest_of(connection)
+
+
+def digest_of(connection: sqlite3.Connection) -> str:
+    """The same by a connection to the state database."""
     content = {
-        name: sorted(json.dumps(row) for row in rows)
-        for (name, _), rows in zip(_DIGESTED, found, strict=True)
+        name: sorted(json.dumps(row) for row in connection.execute(query))
+        for name, query in _DIGESTED
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -24,6 +24,7 @@ __all__ = [
     "LedgerFill",
     "UncoveredInterval",
     "VenueLedger",
+    "ledger_of",
     "read_ledger",
     "uncovered_intervals",
 ]
@@ -140,14 +141,15 @@ def read_ledger(path: Path) -> VenueLedger:
         raise BadInput(path, "there is no book of the simulated venue")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            db.row_factory = sqlite3.Row
             db.execute("BEGIN")  # one snapshot for all tables
-            return _ledger(db)
+            return ledger_of(db)
     except (sqlite3.DatabaseError, KeyError, ValueError, ArithmeticError) as error:
         raise BadInput(path, f"is not a book of the simulated venue ({error})") from error
 
 
-def _ledger(db: sqlite3.Connection) -> VenueLedger:
+def ledger_of(db: sqlite3.Connection) -> VenueLedger:
+    """Read the venue's book by a connection to it, whose rows are named from now on."""
+    db.row_factory = sqlite3.Row
     values = {row["key"]: row["value"] for row in db.execute("SELECT key, value FROM state")}
     held = db.execute("SELECT ticker, qty FROM positions WHERE qty <> 0 ORDER BY ticker")
     return VenueLedger(

@@ -102,6 +102,11 @@ class MemoryBooks:
         """Write them as a database file."""
         path.write_bytes(self.image())
 
+    def committed(self) -> sqlite3.Connection:
+        """Another connection to them, which sees what is committed."""
+        self._roll_back()
+        return self._loader
+
     def discard(self) -> None:
         """Free the memory; the object is not usable any more."""
         self._engine.dispose()

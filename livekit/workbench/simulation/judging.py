@@ -1,6 +1,6 @@
 """What is judged when a simulated day has come to rest.
 
-Every invariant of the doctor, the two files against each other, the break ledger, the kill switch,
+Every invariant of the doctor, the two stores against each other, the break ledger, the kill switch,
 and how long shares were uncovered. The rule of the last, exactly: an uncovered interval may last
 ten seconds of open market, plus the time in it during which the venue or the line withheld its
 service (from a struck request or a crash to the next request that was answered as it should be),
@@ -10,7 +10,6 @@ Whatever stays uncovered for a minute longer than that must also have raised an 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from livekit.broker.venue.ledger import UncoveredInterval
 from livekit.sessions import close_instant, exchange_time, is_session, open_instant
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
-from livekit.workbench.audit import audit_files, digest
+from livekit.workbench.simulation.auditing import audit_stage
 from livekit.workbench.simulation.referee import Hindrance, Referee
 from livekit.workbench.simulation.stage import Stage
 
@@ -61,18 +60,12 @@ def judge_the_end(
         ):
             continue
         referee.broken("break", f"{item.kind} {item.ticker or ''}: {item.facts}")
-    files = folder / "audited"
-    files.mkdir()
-    try:
-        venue_db, state_db = stage.write_files(files)
-        audit = audit_files(venue_db, state_db)
-        for difference in audit.differences:
-            if not _is_excused(difference, stage, referee):
-                referee.broken("audit", difference)
-        worst = _judge_cover(audit.uncovered, desk, referee)
-        return Verdict(worst, digest(state_db), len(diagnosis.checks))
-    finally:
-        shutil.rmtree(files)
+    audit, digest = audit_stage(stage, folder)
+    for difference in audit.differences:
+        if not _is_excused(difference, stage, referee):
+            referee.broken("audit", difference)
+    worst = _judge_cover(audit.uncovered, desk, referee)
+    return Verdict(worst, digest, len(diagnosis.checks))
 
 
 def _is_excused(difference: str, stage: Stage, referee: Referee) -> bool:

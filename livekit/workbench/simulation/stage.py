@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol, cast
 
 from livekit.broker import AlpacaClient
 from livekit.broker.venue.api import VenueApp, VenueKeys
+from livekit.broker.venue.book import Book
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.history import PriceHistory
 from livekit.broker.venue.engine.settings import VenueSettings
@@ -133,7 +133,7 @@ class Stage:
         self._history, self._settings = history, settings
         self.books = books
         self._watcher = watcher
-        self._through_alpaca_py = through_alpaca_py
+        self.through_alpaca_py = through_alpaca_py
         books.load(frozen.books)
 
     @property
@@ -162,25 +162,19 @@ class Stage:
 
     def open_books(self) -> StateDB:
         """Another handle of the books; a day that goes through alpaca-py reads them plainly."""
-        return self.books.open(remembering=not self._through_alpaca_py)
+        return self.books.open(remembering=not self.through_alpaca_py)
 
     def freeze(self) -> Frozen:
         """Both memories as they are now."""
         return Frozen(self.books.image(), clone(self.state))
 
-    def write_files(self, folder: Path) -> tuple[Path, Path]:
-        """Write the venue's book and the state database as files; returns their paths."""
-        from livekit.broker.venue.book import Book  # noqa: PLC0415 - few days need it
-
-        venue_db, state_db = folder / "venue.db", folder / "state.db"
-        with Book(venue_db) as book:
-            book.open_state(self._settings, self._history, self.state.created_at)
-            book.save(self.state)
-        self.books.write(state_db)
-        return venue_db, state_db
+    def write_venue(self, book: Book) -> None:
+        """Write the venue's memory into a new book."""
+        book.open_state(self._settings, self._history, self.state.created_at)
+        book.save(self.state)
 
     def _client(self) -> AlpacaClient:
-        if not self._through_alpaca_py:
+        if not self.through_alpaca_py:
             return SeamClient(self.line, KEYS, self.clock)
         transport = VenueTransport(cast("VenueApp", self.line))
         return AlpacaClient(

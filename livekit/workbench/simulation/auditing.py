@@ -1,0 +1,64 @@
+"""The audit of a simulated day: the venue's book and the state database read by SQL alone.
+
+The venue's memory is written as its file is written, and the audit reads it and the books by plain
+connections of its own. Days that go through alpaca-py are written as files and audited as files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from livekit.broker.venue.book import Book
+from livekit.broker.venue.ledger import ledger_of
+from livekit.workbench.audit import (
+    Audit,
+    audit_files,
+    audit_of,
+    digest,
+    digest_of,
+    state_book_of,
+)
+from livekit.workbench.simulation.stage import Stage
+
+__all__ = ["audit_stage"]
+
+
+class _BookInMemory(Book):
+    """A venue's book without a file, so without a lock."""
+
+    def __init__(self) -> None:
+        self.path = Path("the simulated venue")
+        self.content = sqlite3.connect(":memory:", isolation_level=None)
+        self._db = self.content
+        self._clock = None
+
+    def close(self) -> None:
+        """Free the memory."""
+        self.content.close()
+
+
+def audit_stage(stage: Stage, folder: Path) -> tuple[Audit, str]:
+    """The audit of both sides as they are now, and the digest of the books."""
+    return _by_files(stage, folder / "audited") if stage.through_alpaca_py else _in_memory(stage)
+
+
+def _in_memory(stage: Stage) -> tuple[Audit, str]:
+    with _BookInMemory() as book:
+        stage.write_venue(book)
+        theirs = ledger_of(book.content)
+    state = stage.books.committed()
+    return audit_of(theirs, state_book_of(state)), digest_of(state)
+
+
+def _by_files(stage: Stage, folder: Path) -> tuple[Audit, str]:
+    folder.mkdir()
+    try:
+        venue_db, state_db = folder / "venue.db", folder / "state.db"
+        with Book(venue_db) as book:
+            stage.write_venue(book)
+        stage.books.write(state_db)
+        return audit_files(venue_db, state_db), digest(state_db)
+    finally:
+        shutil.rmtree(folder)
