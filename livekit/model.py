@@ -423,6 +423,12 @@ class VenueOrder:
         """A sell that protects or disposes of shares now (`pending_*` and `held` do not count)."""
         return self.side == "sell" and self.status in LIVE_STATUSES
 
+    @property
+    def rests_when_closed(self) -> bool:
+        """Its shares are tied up until the exchange opens, without being covered by it now."""
+        over = self.status == "done_for_day" and self.time_in_force == "gtc"
+        return over or self.status == "pending_cancel"
+
 
 TERMINAL_STATUSES = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 LIVE_STATUSES = frozenset({"new", "accepted", "pending_new", "partially_filled"})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from requests.adapters import BaseAdapter
 
 from livekit.broker import parsing
 from livekit.broker.hardening import hardened, require_origin, require_usable_keys
+from livekit.broker.listing import each_once, may_have_legs, stamp
 from livekit.broker.market_data import MarketData
 from livekit.broker.order_request import OrderRequest, is_ticker
 from livekit.broker.outcomes import Outcomes
@@ -52,9 +53,10 @@ from livekit.model import (
 __all__ = ["AlpacaClient"]
 
 T = TypeVar("T")
+A = TypeVar("A", VenueFill, VenueCashEntry)
 
 ORDERS_A_PAGE = 500
-FILLS_A_PAGE = 100
+ACTIVITIES_A_PAGE = 100
 OVERLAP = timedelta(seconds=1)  # the bounds of the venue are exclusive
 PAGE_OVERLAP = timedelta(milliseconds=1)  # its stamps are finer than ours
 _ORDER_ID = re.compile(r"[0-9A-Fa-f-]{32,36}", re.ASCII)
@@ -277,10 +279,10 @@ class AlpacaClient:
 
     # ------------------------------------------------------------------------- reading orders
 
-    def get_order(self, order_id: str) -> VenueOrder | None:
-        """One order with its legs; None if the venue knows no such id."""
-        query = {"nested": "true"}
-        return self._look_up(f"order {order_id}", _order_path(order_id), query, parsing.order)
+    def get_order(self, order_id: str, *, patient: bool = True) -> VenueOrder | None:
+        """One order with its legs, asked for once unless ``patient``; None if there is no such."""
+        what, path, query = f"order {order_id}", _order_path(order_id), {"nested": "true"}
+        return self._look_up(what, path, query, parsing.order, patient=patient)
 
     def get_order_by_client_id(self, client_order_id: str) -> VenueOrder | None:
         """One order with its legs by our own id; None if the venue knows no such id (yet)."""
@@ -318,10 +320,10 @@ class AlpacaClient:
         if status == "open" or (status == "all" and after is not None and still_open):
             flat = self._order_pages("open", None, tickers, nested=False)
             known = {order.order_id for order in listed}
-            if any(_may_have_legs(order) for order in flat if order.order_id not in known):
+            if any(may_have_legs(order) for order in flat if order.order_id not in known):
                 listed += self._order_pages("open", None, tickers, nested=True)
             listed += flat
-        return _each_once(listed)
+        return each_once(listed)
 
     def _order_pages(
         self,
@@ -336,7 +338,7 @@ class AlpacaClient:
         if tickers is not None:
             query["symbols"] = ",".join(tickers)
         if after is not None:
-            query["after"] = _stamp(after - OVERLAP)
+            query["after"] = stamp(after - OVERLAP)
         found: dict[str, VenueOrder] = {}
         while True:
             page = self._read("orders", "/orders", query, parsing.orders)
@@ -347,48 +349,57 @@ class AlpacaClient:
             stamps = [order.submitted_at for order in page if order.submitted_at is not None]
             if not fresh or not stamps:
                 raise VenueUnavailable("orders", "the venue repeats a full page")
-            query["until"] = _stamp(min(stamps) + PAGE_OVERLAP)
+            query["until"] = stamp(min(stamps) + PAGE_OVERLAP)
 
-    def get_fills(self, *, after: datetime | None = None) -> tuple[VenueFill, ...]:
-        """Every fill once, oldest first; with ``after`` from a second before that instant on."""
-        query = {"page_size": str(FILLS_A_PAGE), "direction": "asc"}
-        if after is not None:
-            query["after"] = _stamp(after - OVERLAP)
-        found: dict[str, VenueFill] = {}
-        while True:
-            page = self._read("fills", "/account/activities/FILL", query, parsing.fills)
-            fresh = {fill.activity_id: fill for fill in page if fill.activity_id not in found}
-            found |= fresh
-            if len(page) < FILLS_A_PAGE:
-                return tuple(sorted(found.values(), key=lambda fill: fill.at))
-            if not fresh:
-                raise VenueUnavailable("fills", "the venue repeats a full page")
-            query["page_token"] = page[-1].activity_id
+    def get_fills(
+        self, *, after: datetime | None = None, patient: bool = True
+    ) -> tuple[VenueFill, ...]:
+        """Every fill once, oldest first; with ``after`` from a second before that instant on.
+
+        Each page is asked for once only unless ``patient``.
+        """
+        query = {} if after is None else {"after": stamp(after - OVERLAP)}
+        path, parse = "/account/activities/FILL", parsing.fills
+        found = self._activities("fills", path, query, parse, patient=patient)
+        return tuple(sorted(found, key=lambda fill: fill.at))
 
     def get_cash_entries(self, *, after: datetime) -> tuple[VenueCashEntry, ...]:
         """Dividends, fees and other cash without a trade since ``after``, oldest first."""
-        query = {
-            "category": "non_trade_activity",
-            "page_size": str(FILLS_A_PAGE),
-            "direction": "asc",
-            "after": _stamp(after - OVERLAP),
-        }
-        found: dict[str, VenueCashEntry] = {}
+        query = {"category": "non_trade_activity", "after": stamp(after - OVERLAP)}
+        return self._activities("cash", "/account/activities", query, parsing.cash_entries)
+
+    def _activities(
+        self,
+        what: str,
+        path: str,
+        query: dict[str, str],
+        parse: Callable[[object], tuple[A, ...]],
+        *,
+        patient: bool = True,
+    ) -> tuple[A, ...]:
+        """Every page of a list of activities, each activity once."""
+        query |= {"page_size": str(ACTIVITIES_A_PAGE), "direction": "asc"}
+        found: dict[str, A] = {}
         while True:
-            page = self._read("cash", "/account/activities", query, parsing.cash_entries)
+            page = self._read(what, path, query, parse, patient=patient)
             fresh = {item.activity_id: item for item in page if item.activity_id not in found}
             found |= fresh
-            if len(page) < FILLS_A_PAGE:
+            if len(page) < ACTIVITIES_A_PAGE:
                 return tuple(found.values())
             if not fresh:
-                raise VenueUnavailable("cash", "the venue repeats a full page")
+                raise VenueUnavailable(what, "the venue repeats a full page")
             query["page_token"] = page[-1].activity_id
 
     # ---------------------------------------------------------------------------- market data
 
-    def latest_trades(self, tickers: Sequence[str]) -> dict[str, TradePrint]:
-        """The latest trade by ticker; a ticker that has none or is unknown is absent."""
-        return self._market_data.latest_trades(tickers)
+    def latest_trades(
+        self, tickers: Sequence[str], *, patient: bool = True
+    ) -> dict[str, TradePrint]:
+        """The latest trade by ticker; a ticker that has none or is unknown is absent.
+
+        Asked for once only unless ``patient``.
+        """
+        return self._market_data.latest_trades(tickers, patient=patient)
 
     def daily_bars(
         self, tickers: Sequence[str], first: date, last: date, *, adjustment: str
@@ -409,41 +420,33 @@ class AlpacaClient:
     # ------------------------------------------------------------------------------ plumbing
 
     def _read(
-        self, what: str, path: str, query: Mapping[str, str], parse: Callable[[object], T]
+        self,
+        what: str,
+        path: str,
+        query: Mapping[str, str],
+        parse: Callable[[object], T],
+        *,
+        patient: bool = True,
     ) -> T:
-        return self._outcomes.read(what, lambda: self._trading.get(path, dict(query)), parse)
+        return self._outcomes.read(
+            what, lambda: self._trading.get(path, dict(query)), parse, patient=patient
+        )
 
     def _look_up(
-        self, what: str, path: str, query: Mapping[str, str], parse: Callable[[object], T]
+        self,
+        what: str,
+        path: str,
+        query: Mapping[str, str],
+        parse: Callable[[object], T],
+        *,
+        patient: bool = True,
     ) -> T | None:
-        return self._outcomes.look_up(what, lambda: self._trading.get(path, dict(query)), parse)
+        return self._outcomes.look_up(
+            what, lambda: self._trading.get(path, dict(query)), parse, patient=patient
+        )
 
 
 def _order_path(order_id: str) -> str:
     if not _ORDER_ID.fullmatch(order_id):
         raise UnknownParameter("order id", [f"{order_id!r} is not one of the venue's"])
     return f"/orders/{order_id}"
-
-
-def _stamp(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _may_have_legs(order: VenueOrder) -> bool:
-    """Whether an order of a flat list can be the head of a group: an entry, or an OCO."""
-    is_leg_of_ours = order.order_class == "oto" and order.side == "sell"
-    return order.order_class != "simple" and not is_leg_of_ours
-
-
-def _each_once(orders: Sequence[VenueOrder]) -> tuple[VenueOrder, ...]:
-    """Each order once, newest first; a leg that is shown under its parent only there."""
-    legs = {leg.order_id for order in orders for leg in order.legs}
-    found: dict[str, VenueOrder] = {}
-    for order in orders:
-        if order.order_id not in legs:
-            found.setdefault(order.order_id, order)
-    return tuple(sorted(found.values(), key=_age, reverse=True))
-
-
-def _age(order: VenueOrder) -> datetime:
-    return order.submitted_at or order.created_at or datetime.max.replace(tzinfo=UTC)

@@ -46,9 +46,12 @@ class MarketData:
         self._outcomes = outcomes
         self._feed = feed
 
-    def latest_trades(self, tickers: Sequence[str]) -> dict[str, TradePrint]:
+    def latest_trades(
+        self, tickers: Sequence[str], *, patient: bool = True
+    ) -> dict[str, TradePrint]:
         """The latest trade by ticker."""
-        ask = _Question("latest trades", "/stocks/trades/latest", {"feed": self._feed})
+        query = {"feed": self._feed}
+        ask = _Question("latest trades", "/stocks/trades/latest", query, patient=patient)
         pages = self._pages(self._stocks, ask, tickers, parsing.trades)
         return {trade.ticker: trade for page in pages for trade in page}
 

@@ -120,14 +120,19 @@ class Outcomes:
         return outcome
 
     def look_up(
-        self, what: str, call: Callable[[], object], parse: Callable[[object], T]
+        self,
+        what: str,
+        call: Callable[[], object],
+        parse: Callable[[object], T],
+        *,
+        patient: bool = True,
     ) -> T | None:
         """Like `read`, but None when the venue knows no such thing.
 
         That is a 404 with a code of the venue's own: the 404 of a gateway before it says nothing
         about orders.
         """
-        outcome = self._patiently(call, parse)
+        outcome = self._patiently(call, parse) if patient else self._attempt(call, parse)
         if isinstance(outcome, Failure):
             if outcome.status == HTTPStatus.NOT_FOUND and outcome.code is not None:
                 return None

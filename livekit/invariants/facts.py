@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
 from livekit.config import LiveConfig
 from livekit.model import TERMINAL_STATUSES, Fill, Order, Position, VenueOrder, VenuePosition
+from livekit.sessions import open_instant, session_of
 
 __all__ = [
     "LOCALLY_OVER",
@@ -103,6 +104,7 @@ class BooksView:
     fill; ``token`` is the newest fencing token; ``soundness`` is the database's own verdict.
     ``reconciled`` has, by the token of a run, the newest order row that its first reconciliation
     found. ``observed_plans`` are the plans of strategies that are not executed.
+    ``left_alone`` are venue ids of open orders that an operator keeps beside ours.
     """
 
     orders: Sequence[Order]
@@ -118,6 +120,7 @@ class BooksView:
     soundness: str = "ok"
     reconciled: Mapping[int, int] = field(default_factory=dict)
     observed_plans: frozenset[int] = frozenset()
+    left_alone: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +152,16 @@ class Facts:
 
 
 def cover_gaps(facts: Facts) -> Iterable[tuple[Position, Decimal, Decimal]]:
-    """Positions whose live sells are fewer than their shares, with both counts."""
+    """Positions whose live sells are fewer than their shares, with both counts.
+
+    While the exchange is closed, sells that rest until it opens count as well.
+    """
+    now = facts.theirs.now
+    is_closed = now < open_instant(session_of(now))
     live = sum_by_ticker(
-        (order.ticker, order.remaining) for order in facts.theirs.orders if order.is_live_cover
+        (order.ticker, order.remaining)
+        for order in facts.theirs.orders
+        if order.is_live_cover or (is_closed and order.side == "sell" and order.rests_when_closed)
     )
     for position in facts.open_positions():
         held = facts.held().get(position.ticker, Decimal(0))

@@ -152,6 +152,8 @@ def _stop_price(facts: Facts) -> Iterable[str]:
         held = due.get(order.ticker)
         if held is None or order.stop_price is None or not order.is_live_cover:
             continue
+        if order.order_id in facts.ours.left_alone:
+            continue
         if abs(order.stop_price - held.stop_price) > held.stop_price * tolerance:
             yield f"{order.ticker}: stop at {order.stop_price}, due is {held.stop_price}"
         if order.time_in_force != "gtc":

@@ -33,6 +33,7 @@ __all__ = [
     "book_new_fills",
     "due_stop",
     "fills_due_from",
+    "orders_left_alone",
     "position_row",
     "reconcile_from",
 ]
@@ -53,13 +54,17 @@ def due_stop(entry_price: Decimal, stop_loss_pct: float) -> Decimal:
     return Decimal(repr(protective_stop_price(float(entry_price), stop_loss_pct)))
 
 
-def book_new_fills(desk: Desk, *, before: datetime | None = None) -> tuple[VenueFill, ...]:
+def book_new_fills(
+    desk: Desk, *, before: datetime | None = None, patient: bool = True
+) -> tuple[VenueFill, ...]:
     """Book every fill of our orders that is not booked yet; returns those of no order of ours.
 
     With ``before`` (aware) later fills are left for another time. Reading overlaps what is known by
     ten minutes, since activities may become visible late; an activity is booked once, by its id.
+    They are asked for once only unless ``patient``.
     """
-    return book_fills(desk, desk.client.get_fills(after=_read_from(desk)), before=before)
+    shown = desk.client.get_fills(after=_read_from(desk), patient=patient)
+    return book_fills(desk, shown, before=before)
 
 
 def book_fills(
@@ -167,6 +172,11 @@ def _open_position(desk: Desk, order: Order, fill: Fill) -> int:
     for row in (order, *legs):
         desk.db.link_order(row.client_order_id, position_id)
     return position_id
+
+
+def orders_left_alone(desk: Desk) -> frozenset[str]:
+    """Venue ids of open orders that are not ours: there before us, or resolved to stay."""
+    return frozenset((desk.db.get_config(BASELINE_ORDERS) or "").split(",")) - {""}
 
 
 def position_row(desk: Desk, position_id: int | None) -> Position:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from livekit.model import Position, VenueOrder, VenuePosition
 
-__all__ = ["CoverGap", "cover_gaps", "is_being_cancelled", "live_cover"]
+__all__ = ["CoverGap", "cover_gaps", "live_cover", "sleeps_until_open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ def cover_gaps(
     return tuple(gaps)
 
 
-def is_being_cancelled(gap: CoverGap, orders: Iterable[VenueOrder]) -> bool:
-    """Whether all shares of a gap are tied up in sells whose cancel is not carried out yet.
+def sleeps_until_open(gap: CoverGap, orders: Iterable[VenueOrder]) -> bool:
+    """Whether, with the exchange closed, all shares of a gap are tied up in sells that rest.
 
-    ``orders`` are the venue's orders with their legs laid flat.
+    A cancel may not be carried out before the open, and a stop that is done for the day works
+    again by then. ``orders`` are the venue's orders with their legs laid flat.
     """
     tied = sum(
         order.remaining
         for order in orders
-        if (order.ticker, order.side, order.status)
-        == (gap.position.ticker, "sell", "pending_cancel")
+        if (order.ticker, order.side) == (gap.position.ticker, "sell") and order.rests_when_closed
     )
     return tied >= gap.missing_shares

@@ -31,7 +31,7 @@ from livekit.invariants import (
 from livekit.model import ENTRY
 from livekit.state import Run, StoredPlan
 from livekit.trading.approvals import approved_quantity
-from livekit.trading.books import due_stop
+from livekit.trading.books import due_stop, orders_left_alone
 from livekit.trading.break_rules import POSITION
 from livekit.trading.desk import Desk
 from livekit.trading.lease import TOKEN
@@ -200,4 +200,5 @@ BOOK_FACTS: Mapping[str, Callable[[Desk], Any]] = {
     "token": _token,
     "reconciled": lambda desk: desk.db.first_reconciliations(),
     "observed_plans": lambda desk: desk.db.plans_of_others(desk.config.primary_strategy),
+    "left_alone": orders_left_alone,
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from livekit.model import EXIT, Order, PlannedOrder, Position, VenueOrder
-from livekit.trading.books import book_new_fills
+from livekit.trading.books import book_new_fills, orders_left_alone
 from livekit.trading.desk import Desk
 from livekit.trading.orders import new_order, send
 from livekit.trading.protector import cancel_and_confirm
@@ -77,8 +77,9 @@ def _ended_unfilled(position: Position, ended: list[VenueOrder]) -> bool:
 
 
 def _stops_of(desk: Desk, position: Position) -> list[str]:
+    alone = orders_left_alone(desk)
     shown = [order for order in open_orders(desk) if _is_stop_of(order, position)]
-    ids = [order.order_id for order in shown]
+    ids = [order.order_id for order in shown if order.order_id not in alone]
     known = position.stop_order_id
     if known is not None and known not in ids:
         order = desk.client.get_order(known)

@@ -8,7 +8,7 @@ and only after a settle window without it is the same id sent once more.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -282,9 +282,12 @@ def flat(orders: Iterable[VenueOrder]) -> Iterator[VenueOrder]:
         yield from order.legs
 
 
-def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
+def sync_orders(
+    desk: Desk, shown: Iterable[VenueOrder], *, tolerant: bool = False
+) -> tuple[Order, ...]:
     """Bring our working order rows up to what the venue shows; returns rows that it does not know.
 
+    With ``tolerant`` an order that cannot be read stays as it is, and the others follow.
     A row that the venue's list does not contain is read by its id: a list may be a window. A leg
     sleeps as long as its entry works, so it is not asked for until then. A split changes quantity
     and price of a resting stop; the row follows.
@@ -294,18 +297,26 @@ def sync_orders(desk: Desk, shown: Iterable[VenueOrder]) -> tuple[Order, ...]:
     unfilled = {row.client_order_id for row in working if row.side == "buy"}
     unknown = []
     for row in working:
-        if row.alpaca_order_id is None:
-            if not _settled(desk, row):
-                unknown.append(row)
-            continue
         if row.status == "held" and row.parent_client_order_id in unfilled:
             continue
-        found = by_id.get(row.alpaca_order_id) or desk.client.get_order(row.alpaca_order_id)
-        if found is None:
-            unknown.append(row)
-        else:
-            _follow(desk, row, found)
+        try:
+            if not _synced(desk, row, by_id, patient=not tolerant):
+                unknown.append(row)
+        except VenueUnavailable:
+            if not tolerant:
+                raise
     return tuple(unknown)
+
+
+def _synced(desk: Desk, row: Order, by_id: Mapping[str, VenueOrder], *, patient: bool) -> bool:
+    """Bring one working row up to date; False when the venue does not know it."""
+    if row.alpaca_order_id is None:
+        return _settled(desk, row)
+    order_id = row.alpaca_order_id
+    found = by_id.get(order_id) or desk.client.get_order(order_id, patient=patient)
+    if found is not None:
+        _follow(desk, row, found)
+    return found is not None
 
 
 def _settled(desk: Desk, row: Order) -> bool:

@@ -8,26 +8,42 @@ market, since no stop can rest there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from livekit.errors import BooksDiffer, OrderRefused, OutcomeUnknown, VenueUnavailable
-from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, VenueOrder, VenuePosition
-from livekit.sessions import open_instant
-from livekit.trading.books import book_fills, book_new_fills, position_row
-from livekit.trading.cover import CoverGap, cover_gaps, is_being_cancelled
-from livekit.trading.desk import Desk
-from livekit.trading.lease import require_lease
-from livekit.trading.orders import (
-    LOCALLY_TERMINAL,
-    Sent,
-    new_order,
-    send,
-    sync_order,
-    sync_orders,
+from livekit.errors import (
+    BooksDiffer,
+    UnknownParameter,
+    VenueError,
+    VenueUnavailable,
 )
+from livekit.model import (
+    Position,
+    VenueOrder,
+    VenuePosition,
+)
+from livekit.sessions import open_instant
+from livekit.trading.books import (
+    BASELINE_POSITIONS,
+    book_fills,
+    book_new_fills,
+    orders_left_alone,
+    position_row,
+)
+from livekit.trading.break_ledger import baseline_shares
+from livekit.trading.cover import CoverGap, cover_gaps, sleeps_until_open
+from livekit.trading.desk import Desk
+from livekit.trading.orders import sync_orders
 from livekit.trading.splits import follow_splits
+from livekit.trading.stops import (
+    cancel_and_confirm,
+    ended,
+    place_stop,
+    read_order,
+    request_cancel,
+)
 from livekit.trading.venue_look import VenueLook, look_at_venue, open_orders
 
 __all__ = [
@@ -42,8 +58,7 @@ __all__ = [
     "request_cancel",
 ]
 
-CONFIRM_POLL_S = 1.0
-CONFIRM_LIMIT_S = 10.0
+SHARED_WAIT_S = 1.0  # for a cancel while others may need a stop
 GRACE_S = 4.0
 KILL_AFTER_S = 60.0
 RETRY_S = 1.0
@@ -66,25 +81,44 @@ def protect(desk: Desk, *, grace_s: float = 0.0) -> Protection:
 
     What cannot be covered at once is tried again until the kill switch goes on after a minute.
     ``grace_s`` lets a leg wake up by itself. A split is followed first, so that shares, fills and
-    stops are of one basis.
+    stops are of one basis. Raises `VenueUnavailable` when orders, positions or fills could not be
+    read for a minute; shares that were known by then are covered all the same.
     """
-    follow_splits(desk)
-    watch = CoverWatch(desk, grace_s=grace_s)
-    moved = _drop_misplaced_stops(desk, watch.step())
-    if moved:
-        watch.step()
-    left = _insist(desk, watch)
-    if watch.repaired:
-        watch.step()  # a sale at the market has filled by now and is to be in the books
+    with desk.client.protecting():
+        follow_splits(desk)
+        watch = CoverWatch(desk, grace_s=grace_s)
+        moved = _drop_misplaced_stops(desk, _sight(desk, watch))
+        if moved:
+            _sight(desk, watch)
+        left = _insist(desk, watch)
+        if watch.repaired:
+            _sight(desk, watch)  # a sale at the market has filled by now: it belongs in the books
     gaps = tuple(str(gap) for gap in left)
     return Protection((*moved, *watch.repaired), gaps, watch.last_look)
+
+
+def _sight(desk: Desk, watch: CoverWatch) -> tuple[VenueOrder, ...]:
+    """Look until the venue tells everything; give the alarm when it has not for a minute."""
+    started = desk.clock.now()
+    while True:
+        orders = watch.step()
+        if watch.unread is None:
+            return orders
+        now = desk.clock.now()
+        started = min(started, now)
+        if (now - started).total_seconds() >= KILL_AFTER_S:
+            text = f"cover could not be seen for {KILL_AFTER_S:g} s: {watch.unread}"
+            desk.db.add_alert("cover_unseen", text, at=now, severity="critical")
+            raise watch.unread
+        desk.clock.sleep(RETRY_S)
 
 
 def _insist(desk: Desk, watch: CoverWatch) -> tuple[CoverGap, ...]:
     """Repair until nothing is uncovered or the alarm was given; returns the gaps left.
 
-    A cancel may rest with the venue until the open. Its shares can then be neither covered nor
-    sold, and no trade can harm them: shortly before the open it is awaited, earlier left to others.
+    A cancel or a stop may rest with the venue until the open. Its shares can then be neither
+    covered nor sold, and no trade can harm them: shortly before the open it is awaited, earlier
+    left to others.
     """
     while left := (watch.gaps() if watch.last_gaps else ()):
         if watch.alarmed:
@@ -95,7 +129,7 @@ def _insist(desk: Desk, watch: CoverWatch) -> tuple[CoverGap, ...]:
             desk.clock.sleep(ASLEEP_POLL_S)
         else:
             desk.clock.sleep(RETRY_S)
-        watch.step()
+        _sight(desk, watch)
     return ()
 
 
@@ -106,11 +140,12 @@ def _until_open(desk: Desk) -> timedelta:
 
 
 def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
-    """Cancel stops that lie too far from the stop due; the gap they leave is covered next.
+    """Replace stops that lie too far from the stop due, each at once; orders left alone stay.
 
     A stop sent before its fill was known may lie off by more than ``stop_anchor_tolerance_pct``,
     and the leg of a group keeps its price through a split.
     """
+    alone = orders_left_alone(desk)
     buying = {order.ticker for order in orders if order.side == "buy"}
     due = {item.ticker: item for item in desk.db.get_open_positions() if item.ticker not in buying}
     moved = []
@@ -118,8 +153,9 @@ def _drop_misplaced_stops(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[s
         position = due.get(order.ticker)
         if position is None or not order.is_live_cover or not _misplaced(desk, position, order):
             continue
-        if cancel_and_confirm(desk, order.order_id) is not None:
+        if order.order_id not in alone and cancel_and_confirm(desk, order.order_id) is not None:
             moved.append(f"{order.ticker} stop {order.stop_price}, due {position.stop_price}")
+            cover(desk, CoverGap(position, int(order.remaining), position.stop_price))
     return tuple(moved)
 
 
@@ -134,7 +170,7 @@ class CoverWatch:
     """Watches cover while orders work, and repairs a gap that outlives its grace.
 
     The grace lets a partial fill complete and a sleeping leg wake. A gap of a minute switches the
-    kill switch on.
+    kill switch on. ``unread`` is why the last look did not see everything; the next tries again.
     """
 
     def __init__(self, desk: Desk, *, grace_s: float = GRACE_S) -> None:
@@ -145,15 +181,21 @@ class CoverWatch:
         self.alarmed: set[str] = set()
         self.last_gaps: tuple[CoverGap, ...] = ()
         self.last_look: VenueLook | None = None
-        self.asleep: frozenset[str] = frozenset()  # gaps whose cancel awaits the open
+        self.unread: VenueUnavailable | None = None
+        self.asleep: frozenset[str] = frozenset()  # gaps whose sell rests until the open
 
     def step(self) -> tuple[VenueOrder, ...]:
         """One look: book what happened, repair what is due; returns the open orders seen.
 
         Its requests may use the part of the rate budget that is kept for protection.
         """
+        self.unread = None
         with self._desk.client.protecting():
-            return self._look()
+            try:
+                return self._look()
+            except VenueUnavailable as absent:
+                self.unread = absent
+                return ()
 
     def step_if_due(self) -> None:
         """A look, unless the last one is younger than two seconds: one list serves all orders."""
@@ -163,10 +205,8 @@ class CoverWatch:
 
     def _look(self) -> tuple[VenueOrder, ...]:
         orders = open_orders(self._desk)
-        sync_orders(self._desk, orders)
-        look = look_at_venue(self._desk, orders)
-        book_fills(self._desk, look.fills)
-        self.last_look, self.last_gaps = look, self._gaps_in(orders, look.positions)
+        sync_orders(self._desk, orders, tolerant=True)
+        self.last_gaps = self._gaps_in(orders, self._held(orders))
         now = self._desk.clock.now()
         open_gaps = {gap.position.ticker for gap in self.last_gaps}
         self.asleep = self._asleep_in(orders)
@@ -177,22 +217,38 @@ class CoverWatch:
         self._repair(orders, now)
         return orders
 
+    def _held(self, orders: tuple[VenueOrder, ...]) -> tuple[VenuePosition, ...]:
+        """The positions, once fills are booked; without these what is known is kept covered."""
+        try:
+            look = look_at_venue(self._desk, orders, patient=False)
+        except VenueUnavailable as absent:
+            self.last_look, self.unread = None, absent
+            return self._desk.client.get_positions()
+        book_fills(self._desk, look.fills)
+        self.last_look = look
+        return look.positions
+
     def gaps(self) -> tuple[CoverGap, ...]:
-        """The gaps of this instant, from a fresh read of orders and positions."""
-        return self._gaps_in(open_orders(self._desk), self._desk.client.get_positions())
+        """The gaps of this instant, from a fresh read; those seen last where it fails."""
+        try:
+            return self._gaps_in(open_orders(self._desk), self._desk.client.get_positions())
+        except VenueUnavailable:
+            return self.last_gaps
 
     def _gaps_in(
         self, orders: tuple[VenueOrder, ...], held: tuple[VenuePosition, ...]
     ) -> tuple[CoverGap, ...]:
         ours = self._desk.db.get_open_positions()
-        return cover_gaps(ours, held, _with_legs(self._desk, ours, orders))
+        return cover_gaps(
+            ours, held, _without_his(self._desk, _with_legs(self._desk, ours, orders))
+        )
 
     def _asleep_in(self, orders: tuple[VenueOrder, ...]) -> frozenset[str]:
-        """Tickers whose gap is a cancel that the venue carries out at the open."""
+        """Tickers whose gap is a sell that rests at the venue until the open."""
         if not self.last_gaps or not _until_open(self._desk):
             return frozenset()
         shown = _with_legs(self._desk, [gap.position for gap in self.last_gaps], orders)
-        waiting = (gap for gap in self.last_gaps if is_being_cancelled(gap, shown))
+        waiting = (gap for gap in self.last_gaps if sleeps_until_open(gap, shown))
         return frozenset(gap.position.ticker for gap in waiting)
 
     def _repair(self, orders: tuple[VenueOrder, ...], now: datetime) -> None:
@@ -233,9 +289,20 @@ def _with_legs(
         for position in positions
         if position.stop_order_id is not None and position.stop_order_id not in shown
         if position.ticker not in buying
-        if (order := desk.client.get_order(position.stop_order_id)) is not None
+        if (order := read_order(desk, position.stop_order_id)) is not None
     ]
     return (*orders, *hidden)
+
+
+def _without_his(desk: Desk, orders: tuple[VenueOrder, ...]) -> tuple[VenueOrder, ...]:
+    """The orders but those that an operator keeps for shares of his own beside ours."""
+    alone = orders_left_alone(desk)
+    if not alone:
+        return orders
+    his = desk.db.read_config(BASELINE_POSITIONS, baseline_shares) or {}
+    return tuple(
+        order for order in orders if order.order_id not in alone or his.get(order.ticker, 0) <= 0
+    )
 
 
 def _cover_all(
@@ -244,152 +311,53 @@ def _cover_all(
     """Cover gaps, each as soon as its own shares are free; returns those that are covered now.
 
     A buy that still works on the ticker is cancelled first, legs and all, and so is a leg that
-    sleeps: all are asked for at once, and none waits for another. Where a sleeping leg cannot be
-    cancelled, the new stop is placed beside it.
+    sleeps: all are asked for at once, and none waits for another. A cancel that takes its time is
+    left to the next look, which may find other gaps. Where a sleeping leg cannot be cancelled, the
+    new stop is placed beside it.
     """
     blocked = [(gap, _clear_the_way(desk, gap, orders)) for gap in gaps]
     covered: list[CoverGap] = []
     started = desk.clock.now()
     while blocked:
-        free = [gap for gap, blocking in blocked if all(_ended(desk, item) for item in blocking)]
+        free = [gap for gap, blocking in blocked if all(ended(desk, item) for item in blocking)]
         blocked = [item for item in blocked if item[0] not in free]
         covered += [gap for gap in free if cover(desk, gap)]
         started = min(started, desk.clock.now())
-        if not blocked or (desk.clock.now() - started).total_seconds() >= CONFIRM_LIMIT_S:
+        if not blocked or (desk.clock.now() - started).total_seconds() >= SHARED_WAIT_S:
             break
-        desk.clock.sleep(CONFIRM_POLL_S)
+        desk.clock.sleep(SHARED_WAIT_S)
     return covered
 
 
 def _clear_the_way(desk: Desk, gap: CoverGap, orders: tuple[VenueOrder, ...]) -> tuple[str, ...]:
     """Cancel what holds the shares of a gap or would fight with its stop; returns the ids."""
     position = gap.position
-    buys = [
-        item.order_id for item in orders if (item.ticker, item.side) == (position.ticker, "buy")
-    ]
-    for order_id in buys:
-        request_cancel(desk, order_id)
-    leg = position.stop_order_id and desk.client.get_order(position.stop_order_id)
+    buys = [item for item in orders if (item.ticker, item.side) == (position.ticker, "buy")]
+    blocking = [item.order_id for item in buys]
+    for order in buys:
+        _ask_to_go(desk, order)
+    leg = read_order(desk, position.stop_order_id) if position.stop_order_id else None
     asleep = leg and not leg.is_terminal and not leg.is_live_cover
-    if leg and asleep and request_cancel(desk, leg.order_id):
-        return (*buys, leg.order_id)
-    return tuple(buys)
+    if leg and asleep and _ask_to_go(desk, leg):
+        blocking.append(leg.order_id)
+    return tuple(blocking)
+
+
+def _ask_to_go(desk: Desk, order: VenueOrder) -> bool:
+    """Ask for a cancel that was not taken yet; False when it is not now."""
+    return order.status == "pending_cancel" or request_cancel(desk, order.order_id)
 
 
 def cover(desk: Desk, gap: CoverGap) -> bool:
     """Place the stop of a gap; False if it could not be had.
 
-    Books that differ on one position hold up no other.
+    What goes wrong with one position holds up no other.
     """
-    book_new_fills(desk)
+    with suppress(VenueUnavailable):  # without new fills, cover is kept for what is known
+        book_new_fills(desk, patient=False)
     fresh = position_row(desk, gap.position.position_id)
     shares = gap.missing_shares + fresh.shares_now - gap.position.shares_now
     try:
         return shares <= 0 or place_stop(desk, fresh, shares).outcome == "confirmed"
-    except BooksDiffer:  # left uncovered, it gives the alarm after a minute
+    except (BooksDiffer, VenueError, UnknownParameter):  # it gives the alarm after a minute
         return False
-
-
-def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
-    """Place a simple GTC stop for ``shares``; sell at market when the market is at or below it."""
-    market = desk.client.latest_trades([position.ticker]).get(position.ticker)
-    if market is not None and position.stop_price >= market.price:
-        return _sell_at_market(desk, position, shares)
-    order = new_order(
-        desk,
-        position.ticker,
-        STOP,
-        "sell",
-        shares,
-        order_type="stop",
-        time_in_force="gtc",
-        stop_price=position.stop_price,
-        position_id=position.position_id,
-        reason=PROTECTIVE_STOP,
-    )
-    sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True, patient=False)
-    if sent.outcome == "refused" and "stop price must be" in sent.message:
-        return _sell_at_market(desk, position, shares)
-    return sent
-
-
-def _submit_stop(desk: Desk, order: Order) -> VenueOrder:
-    return desk.client.place_order(
-        order.ticker,
-        order.quantity,
-        order.side,
-        client_order_id=order.client_order_id,
-        order_type="stop",
-        time_in_force="gtc",
-        stop_price=order.stop_price,
-    )
-
-
-def _sell_at_market(desk: Desk, position: Position, shares: int) -> Sent:
-    order = new_order(
-        desk,
-        position.ticker,
-        EXIT,
-        "sell",
-        shares,
-        position_id=position.position_id,
-        reason=PROTECTIVE_STOP,
-    )
-    return send(
-        desk,
-        order,
-        lambda: desk.client.place_order(
-            order.ticker, order.quantity, "sell", client_order_id=order.client_order_id
-        ),
-        protective=True,
-        patient=False,
-    )
-
-
-def cancel_and_confirm(desk: Desk, order_id: str) -> VenueOrder | None:
-    """Ask for a cancel and read the order until it is terminal; None if it is not in ten seconds.
-
-    The state comes from reading the order, never from the answer to the cancel.
-    """
-    request_cancel(desk, order_id)
-    started = desk.clock.now()
-    while True:
-        order = _ended(desk, order_id)
-        if order is not None:
-            return order
-        now = desk.clock.now()
-        started = min(started, now)
-        if (now - started).total_seconds() >= CONFIRM_LIMIT_S:
-            return None
-        desk.clock.sleep(CONFIRM_POLL_S)
-
-
-def request_cancel(desk: Desk, order_id: str) -> bool:
-    """Ask for a cancel; False when it is not taken. A read tells what became of the order."""
-    require_lease(desk)
-    row = desk.db.get_order_by_alpaca_id(order_id)
-    if row is not None and row.status not in LOCALLY_TERMINAL:
-        desk.db.update_order_status(row.client_order_id, "pending_cancel", at=desk.clock.now())
-    try:
-        desk.client.cancel_order(order_id)
-    except (OrderRefused, VenueUnavailable):
-        return False
-    except OutcomeUnknown:
-        pass
-    return True
-
-
-def _ended(desk: Desk, order_id: str) -> VenueOrder | None:
-    """The order as it ended, its row brought up to date; None while it lives.
-
-    An order that shows no sign of its cancel is asked to go again: the request may be lost.
-    """
-    order = desk.client.get_order(order_id)
-    if order is None:
-        return None
-    if order.is_terminal:
-        sync_order(desk, order)
-        return order
-    if order.status != "pending_cancel":
-        request_cancel(desk, order_id)
-    return None

@@ -53,7 +53,7 @@ from livekit.trading.break_rules import (
     manual_order,
     position_proposal,
 )
-from livekit.trading.cover import cover_gaps, is_being_cancelled
+from livekit.trading.cover import cover_gaps, sleeps_until_open
 from livekit.trading.day_counts import count_orders
 from livekit.trading.desk import Desk
 from livekit.trading.lease import require_lease
@@ -93,7 +93,7 @@ class VenueView:
     """The broker's side, read in this run.
 
     ``unexplained`` are breaks found while its fills were booked, ``unknown`` our working rows whose
-    order it does not know. Before the open (``awaits_open``) a cancel may rest until then.
+    order it does not know. Before the open (``awaits_open``) a stop may rest until then.
     """
 
     positions: Sequence[VenuePosition]
@@ -185,7 +185,7 @@ def _stop_breaks(ours: BookView, theirs: VenueView) -> list[Break]:
             proposal="the protector places the stop; by hand if it cannot",
         )
         for gap in gaps
-        if not (theirs.awaits_open and is_being_cancelled(gap, theirs.open_orders))
+        if not (theirs.awaits_open and sleeps_until_open(gap, theirs.open_orders))
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from livekit.errors import VenueUnavailable
+from livekit.errors import CredentialsRefused, VenueUnavailable
 from livekit.model import ENTRY, Break, Position, Split
 from livekit.sessions import EXCHANGE_ZONE, exchange_time
 from livekit.strategy.rules import stop_after_split
@@ -20,9 +20,10 @@ from livekit.trading.break_rules import SPLIT
 from livekit.trading.desk import Desk
 from livekit.trading.orders import flat, sync_orders
 
-__all__ = ["apply_splits", "follow_splits"]
+__all__ = ["ANNOUNCEMENTS_UNREAD", "apply_splits", "follow_splits"]
 
 APPLIED_THROUGH = "splits_applied_through"
+ANNOUNCEMENTS_UNREAD = "announcements_unread"
 DAWN = time(4)  # New York: when a venue has moved shares and resting stops to the new basis
 
 
@@ -31,7 +32,8 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
 
     A fill of the new shares would close a position that still counts the old ones, and a stop on
     the old basis would lie far from the market. The announcements are asked for once a day; where
-    one request does not get them nothing is applied, and cover does not wait for them.
+    one request does not get them nothing is applied, cover does not wait for them, and an alert
+    says so once a day.
     """
     now = exchange_time(desk.clock.now())
     through = now.date() if now.time() >= DAWN else now.date() - timedelta(days=1)
@@ -40,8 +42,17 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
         return ()
     try:
         return apply_splits(desk, through, patient=False)
-    except VenueUnavailable:
+    except VenueUnavailable as error:
+        _say_unread(desk, error)
         return ()
+
+
+def _say_unread(desk: Desk, error: VenueUnavailable) -> None:
+    now = desk.clock.now()
+    alerts = desk.db.get_alerts(exchange_time(now).date())
+    if not any(item.kind == ANNOUNCEMENTS_UNREAD for item in alerts):
+        text = f"splits cannot be read, stops stay on the basis that is known: {error}"
+        desk.db.add_alert(ANNOUNCEMENTS_UNREAD, text, at=now)
 
 
 def apply_splits(desk: Desk, session: date, *, patient: bool = True) -> tuple[Split, ...]:
@@ -56,13 +67,23 @@ def apply_splits(desk: Desk, session: date, *, patient: bool = True) -> tuple[Sp
     positions = {item.ticker: item for item in desk.db.get_open_positions()}
     due: tuple[Split, ...] = ()
     if positions and first <= session:
-        shown = desk.client.splits(sorted(positions), first, session, patient=patient)
+        shown = _announced(desk, sorted(positions), first, session, patient=patient)
         due = tuple(item for item in shown if _concerns(positions[item.ticker], item))
     for split in sorted(due, key=lambda item: item.ex_session):
         book_new_fills(desk, before=_dawn(split.ex_session))
         _apply_once(desk, split)
     desk.db.set_config(APPLIED_THROUGH, session.isoformat())
     return due
+
+
+def _announced(
+    desk: Desk, tickers: list[str], first: date, last: date, *, patient: bool
+) -> tuple[Split, ...]:
+    """The announcements; keys without a right to these data may well be good for trading."""
+    try:
+        return desk.client.splits(tickers, first, last, patient=patient)
+    except CredentialsRefused as refusal:
+        raise VenueUnavailable("splits", str(refusal)) from refusal
 
 
 def _dawn(day: date) -> datetime:

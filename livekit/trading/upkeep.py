@@ -17,6 +17,7 @@ from livekit.sessions import exchange_time, next_session
 from livekit.trading.cover import CoverGap
 from livekit.trading.desk import Desk
 from livekit.trading.protector import cancel_and_confirm, cover
+from livekit.trading.splits import ANNOUNCEMENTS_UNREAD
 from livekit.trading.venue_look import open_orders
 
 __all__ = ["Upkeep", "keep_up"]
@@ -67,7 +68,7 @@ def _splitting(desk: Desk, positions: dict[str, Position], session: date) -> fro
         announced = desk.client.splits(sorted(positions), session, session)
     except VenueError as error:
         text = f"splits of {session} cannot be read, every leg becomes a simple stop: {error}"
-        desk.db.add_alert("announcements_unread", text, at=desk.clock.now())
+        desk.db.add_alert(ANNOUNCEMENTS_UNREAD, text, at=desk.clock.now())
         return frozenset(positions)
     return frozenset(split.ticker for split in announced)
 

@@ -35,13 +35,18 @@ class VenueLook:
     changes_sent: int
 
 
-def look_at_venue(desk: Desk, orders: tuple[VenueOrder, ...] | None = None) -> VenueLook:
-    """Read orders, fills and positions, in this order; ``orders`` where they were read just now."""
+def look_at_venue(
+    desk: Desk, orders: tuple[VenueOrder, ...] | None = None, *, patient: bool = True
+) -> VenueLook:
+    """Read orders, fills and positions, in this order; ``orders`` where they were read just now.
+
+    The fills are asked for once only unless ``patient``.
+    """
     return VenueLook(
         at=desk.clock.now(),
         changes_sent=desk.client.changes_sent,
         orders=open_orders(desk) if orders is None else orders,
-        fills=desk.client.get_fills(after=fills_due_from(desk)),
+        fills=desk.client.get_fills(after=fills_due_from(desk), patient=patient),
         positions=desk.client.get_positions(),
     )
 

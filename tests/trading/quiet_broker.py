@@ -153,7 +153,7 @@ class QuietBroker:
             if status == "all" or not order.is_terminal
         )
 
-    def get_order(self, order_id: str) -> VenueOrder | None:
+    def get_order(self, order_id: str, *, patient: bool = True) -> VenueOrder | None:
         self._note(f"read {order_id}")
         return self.orders.get(order_id)
 
@@ -178,10 +178,14 @@ class QuietBroker:
             self.clock.now(), is_open=True, next_open=OPEN, next_close=close_instant(TUESDAY)
         )
 
-    def latest_trades(self, tickers: Sequence[str]) -> dict[str, TradePrint]:
+    def latest_trades(
+        self, tickers: Sequence[str], *, patient: bool = True
+    ) -> dict[str, TradePrint]:
         return {ticker: self.prints[ticker] for ticker in tickers if ticker in self.prints}
 
-    def get_fills(self, *, after: datetime | None = None) -> tuple[VenueFill, ...]:
+    def get_fills(
+        self, *, after: datetime | None = None, patient: bool = True
+    ) -> tuple[VenueFill, ...]:
         return tuple(item for item in self.fills if after is None or item.at >= after)
 
     def get_cash_entries(self, *, after: datetime) -> tuple[VenueCashEntry, ...]:

@@ -366,7 +366,7 @@ def test_a_sleeping_leg_that_cannot_be_cancelled_gets_a_stop_beside_it() -> None
         assert (sent(q), elapsed_s(q)) == ([stop_of("ABC")], 0.0)
 
 
-def test_a_cancel_that_hangs_is_given_ten_seconds_and_holds_up_no_other_stop() -> None:
+def test_a_cancel_that_hangs_is_left_to_the_next_look_and_holds_up_no_other_stop() -> None:
     """ABC's buy never ends; DEF's ends after three seconds; GHI has none."""
     with quiet_desk() as q:
         for ticker in ("ABC", "DEF", "GHI"):
@@ -384,9 +384,12 @@ def test_a_cancel_that_hangs_is_given_ten_seconds_and_holds_up_no_other_stop() -
         q.broker.before = watch_time
         watch = CoverWatch(q.desk, grace_s=0.0)
         watch.step()
+        assert (placed_at, elapsed_s(q)) == ({"place GHI": 0.0}, 1.0)
+        q.clock.sleep(2.0)
+        watch.step()
         assert placed_at == {"place GHI": 0.0, "place DEF": 3.0}
-        assert elapsed_s(q) == 10.0
-        assert watch.repaired == ["DEF 100 shares, stop due 45", "GHI 100 shares, stop due 45"]
+        assert elapsed_s(q) == 4.0
+        assert watch.repaired == ["GHI 100 shares, stop due 45", "DEF 100 shares, stop due 45"]
 
 
 def test_a_stop_id_that_is_taken_by_another_order_leaves_only_its_own_position_open() -> None:
