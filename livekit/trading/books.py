@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 from livekit.errors import StateUnusable
 from livekit.model import (
     PROTECTIVE_STOP,
     STOP,
+    Break,
     Candidate,
     Fill,
     Order,
@@ -20,6 +22,7 @@ from livekit.model import (
 from livekit.sessions import session_of
 from livekit.state import candidate_from_json
 from livekit.strategy.rules import protective_stop_price
+from livekit.trading.break_rules import POSITION, WRITTEN_OFF_SHARES
 from livekit.trading.desk import Desk
 
 __all__ = [
@@ -147,6 +150,8 @@ def _book_buy(desk: Desk, order: Order, fill: Fill) -> int:
         entry_price=price,
         stop_price=due_stop(price, desk.config.stop_loss_pct),
     )
+    if position.status == "closed":
+        _work_out_again(desk, position_row(desk, order.position_id))
     return order.position_id
 
 
@@ -195,23 +200,77 @@ def _candidate_of(order: Order) -> Candidate:
 
 def _book_sell(desk: Desk, order: Order, fill: Fill, position_id: int) -> None:
     position = position_row(desk, position_id)
-    if position.shares_now > fill.quantity:
-        sold, odd = position.after_sale(fill.quantity)
+    shares = fill.quantity - _found_again(desk, fill, position)
+    if position.status == "closed":
+        _work_out_again(desk, position, order, session_of(fill.at))
+    elif position.shares_now > shares:
+        sold, odd = position.after_sale(shares)
         desk.db.update_position(position_id, sold_shares=sold, odd_shares_sold=odd)
-        return
-    desk.db.update_position(position_id, sold_shares=position.actual_shares, odd_shares_sold=0)
-    sells = [known for known in desk.db.get_fills(position_id=position_id) if known.side == "sell"]
+    else:
+        desk.db.update_position(position_id, sold_shares=position.actual_shares, odd_shares_sold=0)
+        result = _result(desk, position, order)
+        desk.db.close_position(position_id, exit_date=session_of(fill.at), **result)
+
+
+def _result(desk: Desk, position: Position, order: Order | None) -> dict[str, Any]:
+    """What a position that is closed has come to, by the columns of its row."""
+    fills = desk.db.get_fills(position_id=position.position_id)
+    sells = (known for known in fills if known.side == "sell")
     proceeds = sum((known.quantity * known.price for known in sells), Decimal(0))
     pnl = (proceeds - position.invested).quantize(CENT, ROUND_HALF_EVEN)
     price = (proceeds / position.actual_shares).quantize(PRICE_STEP, ROUND_HALF_EVEN)
-    desk.db.close_position(
-        position_id,
-        exit_date=session_of(fill.at),
-        exit_price=price.normalize(),
-        exit_reason=_exit_reason(order, position),
-        pnl=pnl,
-        return_pct=float(pnl / position.invested * 100),
-    )
+    return {
+        "exit_price": price.normalize(),
+        "exit_reason": position.exit_reason if order is None else _exit_reason(order, position),
+        "pnl": pnl,
+        "return_pct": float(pnl / position.invested * 100),
+    }
+
+
+def _work_out_again(
+    desk: Desk, position: Position, order: Order | None = None, on: date | None = None
+) -> None:
+    """Bring a closed position in line with a fill that shows late; shares left make it open again.
+
+    ``order`` is what sold, where the fill is a sale, and ``on`` its session.
+    """
+    fills = desk.db.get_fills(position_id=position.position_id)
+    gone = sum(known.quantity for known in fills if known.side == "sell")
+    gone += sum(shares for _, shares in _written_off(desk, position))
+    taken = {item.ticker for item in desk.db.get_open_positions()}
+    opens = position.split_factor == 1.0 and gone < position.actual_shares
+    if opens and position.ticker not in taken:
+        nothing = dict.fromkeys(("exit_date", "exit_price", "exit_reason", "pnl", "return_pct"))
+        values: dict[str, Any] = {"status": "open", "sold_shares": gone, **nothing}
+    else:
+        values = {"sold_shares": position.actual_shares, **_result(desk, position, order)}
+        values |= {} if on is None else {"exit_date": on}
+    desk.db.update_position(position.position_id or 0, **values)
+
+
+def _written_off(desk: Desk, position: Position) -> list[tuple[datetime, int]]:
+    """When and how many shares of a position were written off; fewer than none were found again."""
+    return [
+        (item.resolved_at, int(item.detail.get(WRITTEN_OFF_SHARES, "0")))
+        for item in desk.db.get_breaks(POSITION)
+        if item.detail.get("position_id") == str(position.position_id)
+        if item.resolved_at is not None
+    ]
+
+
+def _found_again(desk: Desk, fill: Fill, position: Position) -> int:
+    """Shares of a sale that were written off since, because it did not show; noted as found."""
+    lost = sum(shares for at, shares in _written_off(desk, position) if at > fill.at)
+    found = min(max(lost, 0), fill.quantity)
+    if found:
+        facts = f"{found} shares that were written off had been sold at {fill.price}"
+        detail = {"position_id": str(position.position_id), WRITTEN_OFF_SHARES: str(-found)}
+        item = Break(POSITION, fill.ticker, facts, "book it", subject=fill.activity_id)
+        now = desk.clock.now()
+        session = desk.order_session()
+        break_id = desk.db.add_break(replace(item, detail=detail), session=session, at=now)
+        desk.db.resolve_break(break_id, "healed: booked from the venue's fill", now)
+    return found
 
 
 def _exit_reason(order: Order, position: Position) -> str:

@@ -48,6 +48,7 @@ __all__ = [
     "STRANGE_ORDER",
     "SUSPICIOUS",
     "UNCOVERED",
+    "WRITTEN_OFF_SHARES",
     "FillVerdict",
     "Rebase",
     "age_of",
@@ -81,6 +82,7 @@ CASH_ENTRY = "cash_entry"
 STICKY = frozenset({FOREIGN_FILL, STRANGE_ORDER})  # events stay though later looks show them not
 SUSPICIOUS = frozenset({STRANGE_ORDER, ORDER_UNKNOWN})  # the kill switch goes on
 
+WRITTEN_OFF_SHARES = "written_off_shares"  # in the detail of a break of a position
 CASH_KINDS = frozenset({"CIL", "FEE", "INT"})  # beside all whose name begins with DIV
 
 
@@ -219,7 +221,7 @@ class Rebase:
             "reason": reason,
             "foreign_shares": str(self.foreign_shares),
             "cash_usd": str(self.cash_usd),
-            "written_off_shares": str(self.written_off),
+            WRITTEN_OFF_SHARES: str(self.written_off),
         }
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ from livekit.model import ENTRY
 from livekit.state import Run, StoredPlan
 from livekit.trading.approvals import approved_quantity
 from livekit.trading.books import due_stop, orders_left_alone
-from livekit.trading.break_rules import POSITION
+from livekit.trading.break_rules import POSITION, WRITTEN_OFF_SHARES
 from livekit.trading.desk import Desk
 from livekit.trading.lease import TOKEN
 from livekit.trading.order_ids import parse_client_order_id
@@ -154,7 +154,7 @@ def _written_off(desk: Desk) -> dict[int, int]:
     """Shares that resolutions took out of the books, by position."""
     total: dict[int, int] = defaultdict(int)
     for item in desk.db.get_breaks(POSITION):
-        shares = int(item.detail.get("written_off_shares", "0"))
+        shares = int(item.detail.get(WRITTEN_OFF_SHARES, "0"))
         if shares and "position_id" in item.detail:
             total[int(item.detail["position_id"])] += shares
     return dict(total)
