@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from livekit.errors import BooksDiffer, VenueError
 from livekit.model import EXIT, Order, PlannedOrder, Position, VenueOrder
 from livekit.trading.books import book_new_fills, orders_left_alone
 from livekit.trading.desk import Desk
 from livekit.trading.orders import new_order, send
-from livekit.trading.protector import cancel_and_confirm
+from livekit.trading.protector import protect
+from livekit.trading.stops import cancel_and_confirm
 from livekit.trading.venue_look import open_orders
 
 __all__ = ["STOP_IN_FORCE", "ExitReport", "send_exit"]
@@ -36,8 +38,17 @@ class ExitReport:
 def send_exit(desk: Desk, planned: PlannedOrder, *, is_approved: Callable[[], bool]) -> ExitReport:
     """Free the shares of a position from its stop and sell them at market.
 
-    ``is_approved`` is asked once more when the sale's intent is committed.
+    ``is_approved`` is asked once more when the sale's intent is committed. An error on the way
+    restores the cover before it is raised.
     """
+    try:
+        return _leave(desk, planned, is_approved)
+    except (BooksDiffer, VenueError):
+        protect(desk)
+        raise
+
+
+def _leave(desk: Desk, planned: PlannedOrder, is_approved: Callable[[], bool]) -> ExitReport:
     position = _open_position(desk, planned.ticker)
     if position is None:
         return ExitReport(planned.ticker, "closed", "no open position")
