@@ -108,6 +108,14 @@ class Runs(Gateway):
         }
         return self._insert(alerts, values)
 
+    def add_alert_once(
+        self, kind: str, text: str, *, at: datetime, severity: str = "warning"
+    ) -> None:
+        """Put a message into the outbox, unless its date has the same one already."""
+        told = self.get_alerts(at.astimezone(_EXCHANGE_ZONE).date())
+        if (kind, text) not in {(alert.kind, alert.text) for alert in told}:
+            self.add_alert(kind, text, at=at, severity=severity)
+
     def pending_alerts(self) -> list[Alert]:
         """Messages that are not delivered, oldest first."""
         return self._alerts({"delivered_at": None})

@@ -331,11 +331,13 @@ def _send_entries(
 def _await_turn(desk: Desk, watch: CoverWatch, cutoff: datetime) -> None:
     """Let the rate budget recover before an entry, and watch cover meanwhile.
 
-    Enough must be left to cover what every buy that works may still fill. At the cut-off the wait
-    ends, and the entry is refused by its gate.
+    Enough must be left to cover what every buy that works may still fill, and the last look must
+    have seen whether cover is whole. At the cut-off the wait ends, and the entry is refused by its
+    gate.
     """
     while desk.clock.now() < cutoff:
-        if not desk.client.seconds_to_wait(ENTRY_REQUESTS + _repairs_ahead(desk)):
+        busy_s = desk.client.seconds_to_wait(ENTRY_REQUESTS + _repairs_ahead(desk))
+        if not busy_s and watch.unread is None:
             return
         watch.step()
         desk.clock.sleep(SLOW_POLL_S)

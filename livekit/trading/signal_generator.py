@@ -317,7 +317,7 @@ def _store(desk: Desk, signals: Signals, folder: Path) -> Signals:
             desk.db.save_candidates(signals.session, signals.intake.candidates, at=now)
         if signals.intake.status == "suspect":
             text = "; ".join(signals.withheld)
-            desk.db.add_alert("suspect_report", text, at=now, severity="critical")
+            desk.db.add_alert_once("suspect_report", text, at=now, severity="critical")
         primary = _save_plan(desk, signals.primary, signals.blocked)
         shadow = _save_plan(desk, signals.shadow, blocked=False)
         desk.db.save_shadow_signal(

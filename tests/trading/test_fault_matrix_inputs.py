@@ -161,7 +161,9 @@ def test_row_60_a_spoilt_report_blocks_entries_and_lets_exits_run(
         alarms = [item.kind for item in w.db.get_alerts() if item.severity == "critical"]
         assert alarms == ["suspect_report"]
         assert w.db.get_candidates(TUESDAY) is None
-        assert w.trade(TUESDAY).exit_code == 0
+        assert w.trade(TUESDAY).exit_code == 5  # asked again before the execution, as spoilt
+        alarms = [item.kind for item in w.db.get_alerts() if item.severity == "critical"]
+        assert alarms == ["suspect_report"]
         assert w.bought("DEF") == []
         assert w.held("ABC") == 0  # its exit ran
 
