@@ -1,9 +1,12 @@
 """The fault matrix, rows 70 to 75: views out of order, paging, runs, alerts, a sleeping machine."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from livekit.broker.venue.faults import FaultKind, FaultRule
@@ -12,12 +15,12 @@ from livekit.sessions import (
     exchange_time,
     open_instant,
 )
-from livekit.trading.phases import (
-    PhaseOutcome,
-)
+from livekit.trading.opening import Link
+from livekit.trading.phases import PHASES, run_executor
 from livekit.trading.reconciliation import reconcile
 from livekit.workbench.daily import perform_recorded, run_daily
 from livekit.workbench.notify import Target
+from livekit.workbench.runs.phases import NOTEBOOKS, notebook_performer
 from livekit.workbench.watching.outbox import deliver
 from livekit.workbench.watching.status import profile_status, status_tables
 from tests.trading.faults import (
@@ -32,20 +35,43 @@ from tests.trading.faults import (
     inject,
     on_clock,
     planned,
+    struck,
 )
-from tests.trading.world import world
+from tests.trading.world import World, world
 
 ABC, DEF = ("ABC", 80.0, 50.0), ("DEF", 70.0, 40.0)
 
 
+OVER = ("filled", "canceled", "expired", "rejected", "refused", "denied")
+
+
 def test_row_70_an_old_picture_after_a_new_one_takes_nothing_back(tmp_path: Path) -> None:
-    with world(tmp_path, {"ABC": 50.0}) as w:
-        planned(w, MONDAY, ABC)
-        inject(w, FaultRule(FaultKind.STALE_READ, path="/v2/orders*", times=0, chance=0.3))
+    """After every commit: no row has fewer shares filled than before, and none that is over lives
+    again. Every second read is of before the last change.
+    """
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        planned(w, MONDAY, ABC, DEF)
+        inject(w, FaultRule(FaultKind.STALE_READ, path="/v2/orders*", times=0, chance=0.5))
+        seen: dict[str, tuple[str, int]] = {}
+        taken_back: list[str] = []
+
+        def look() -> None:
+            for row in w.db.get_orders():
+                status, filled = seen.get(row.client_order_id, ("", 0))
+                if row.filled_qty < filled or (status in OVER and row.status != status):
+                    taken_back.append(f"{row.client_order_id}: {status} to {row.status}")
+                seen[row.client_order_id] = (row.status, row.filled_qty)
+
+        w.db.after_commit = look
         w.trade(MONDAY, "execution", "protect")
+        w.db.after_commit = None
+        assert len(struck(w)) >= 2
+        assert taken_back == []
+        assert {status for status, _ in seen.values()} >= {"filled"}
         healed(w, MONDAY)
-        assert len(w.bought("ABC")) == 1
+        assert (len(w.bought("ABC")), len(w.bought("DEF"))) == (1, 1)
         assert w.held("ABC") == w.live_sells("ABC") == 200
+        assert w.held("DEF") == w.live_sells("DEF") == 250
 
 
 def test_row_71_all_of_501_orders_are_read(tmp_path: Path) -> None:
@@ -65,35 +91,123 @@ def test_row_71_all_of_501_orders_are_read(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------ the run
 
 
+PARAMETERS = "session: str = None  # the day\nstate_db: str = None  # books\nrun_id: int = 0  # run"
+TROUBLE = {"a cell raises": "print(1 // 0)", "the kernel dies": "os.kill(os.getpid(), 9)"}
+
+
+def notebook_that(folder: Path, trouble: str) -> Path:
+    """A folder with a signals notebook whose first cell speaks and whose second is trouble."""
+    made = nbformat.v4.new_notebook()
+    made.cells = [
+        nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("import os\nprint('so far so good')"),
+        nbformat.v4.new_code_cell(trouble),
+    ]
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    folder.mkdir()
+    nbformat.write(made, folder / NOTEBOOKS["signals"])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("trouble", "archivable"),
+    [
+        ("the kernel dies", True),
+        pytest.param("a cell raises", True, marks=pytest.mark.slow),
+        pytest.param("a cell raises", False, marks=pytest.mark.slow),
+    ],
+)
 def test_row_72_a_notebook_that_fails_fails_its_run_and_protection_runs_all_the_same(
-    tmp_path: Path,
+    tmp_path: Path, trouble: str, archivable: bool
 ) -> None:
-    """The performer of the signals notebook ends without its record: exit 1."""
+    """The stop of ABC is gone when it happens; in the last case nothing can be archived either."""
     with world(tmp_path, {"ABC": 50.0}) as w:
         position = holding(w)
         w.desk.client.cancel_order(str(position.stop_order_id))
-
-        def failing(desk: object, phase: str, session: date) -> PhaseOutcome:
-            if phase == "signals":
-                return PhaseOutcome(phase, session, 1, ("the cell raised",))
-            return perform_recorded(w.desk, phase, session)
-
-        report = run_daily(w.desk, TUESDAY, performer=failing)
+        if not archivable:
+            w.profile.archive_dir.write_text("in the way of the folder")
+        link = Link(w.desk.client, w.desk.clock, {}, w.venue)
+        folder = notebook_that(tmp_path / "notebooks", TROUBLE[trouble])
+        with notebook_performer(w.profile, link, folder=folder) as performer:
+            report = run_daily(w.desk, TUESDAY, phases=PHASES[:3], performer=performer)
         assert report.exit_code == 1
-        assert [item.status for item in report.phases[:3]] == ["failed", "withheld", "done"]
+        assert [item.status for item in report.phases] == ["failed", "withheld", "done"]
         assert w.held("ABC") == w.live_sells("ABC") == 200
+        (run,) = w.db.get_runs(session=TUESDAY, phase="signals")
+        assert (run.status, run.exit_code) == ("failed", 1)
+        cause = "ZeroDivisionError" if trouble == "a cell raises" else "DeadKernelError"
+        assert cause in run.message or not archivable
+        alerts = [(item.kind, item.severity) for item in w.db.get_alerts()]
+        assert ("failed_run", "critical") in alerts
+        assert (("archive", "critical") in alerts) is not archivable
+        if archivable:
+            kept = nbformat.read(w.profile.archive_dir / f"{run.archive_path}.ipynb", as_version=4)
+            assert "so far so good" in str(kept.cells)
+            page = (w.profile.archive_dir / f"{run.archive_path}.html").read_text()
+            assert "failed</strong>, exit code 1" in page
+            assert "so far so good" in page
 
 
-def test_row_73_run_twice_or_not_for_three_days_the_books_are_the_same(tmp_path: Path) -> None:
+RECORD = ("run_log", "system_config", "reconciliations", "sqlite_sequence")
+
+
+def everything(w: World) -> dict[str, list[str]]:
+    """Every row of every table but those that record runs."""
+    with closing(sqlite3.connect(w.profile.state_db)) as raw:
+        names = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            name: sorted(map(str, raw.execute(f"SELECT * FROM {name}")))  # noqa: S608 - its own
+            for (name,) in names
+            if name not in RECORD
+        }
+
+
+def test_row_73_run_twice_the_second_sends_nothing_and_changes_no_book(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        holding(w)
+        books, w.wire.sent = everything(w), []
+        again = w.trade(MONDAY)
+        assert {item.status for item in again.phases} == {"already"}
+        w.desk.clock.sleep(1.0)
+        assert perform_recorded(w.desk, "reconciliation", MONDAY).exit_code == 0
+        assert [method for method, _ in w.wire.sent if method != "GET"] == []
+        assert everything(w) == books
+
+
+def test_row_73_not_run_for_three_days_the_books_are_made_up(tmp_path: Path) -> None:
     with world(tmp_path, {"ABC": 50.0}) as w:
         holding(w)
         orders = len(w.desk.client.list_orders(status="all"))
-        again = w.trade(MONDAY)
-        assert {item.status for item in again.phases} == {"already"}
         w.trade(FRIDAY)  # Tuesday to Thursday nobody ran
         assert len(w.desk.client.list_orders(status="all")) == orders
         settled = [point.session for point in w.db.get_equity("ema_p10")]
         assert settled == [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY]
+
+
+def test_row_73_weeks_that_nobody_evaluated_are_made_up_and_old_entries_are_refused(
+    tmp_path: Path,
+) -> None:
+    """A plan of Tuesday the 7th waits; the next run is on Tuesday the 21st, two weeks later.
+
+    ABC is held since Monday: the weeks that ended on the 10th and the 17th are evaluated then, each
+    once and oldest first. What Tuesday wanted to buy is never bought.
+    """
+    late = date(2020, 1, 21)
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        holding(w)
+        w.report(TUESDAY, DEF)
+        w.phase(TUESDAY, "signals")
+        old = w.phase_plan(TUESDAY)
+        assert [order.ticker for order in old.orders] == ["DEF"]
+        w.go_to(late, "signals")
+        assert run_executor(w.desk, old).exit_code == 2
+        assert w.trade(late).exit_code == 0
+        weeks = [item.week_end for item in w.db.get_evaluations("ema_p10")]
+        assert weeks == [FRIDAY, date(2020, 1, 17)]
+        assert w.bought("DEF") == []
+        missed = w.trade(TUESDAY)
+        assert {item.status for item in missed.phases} == {"missed", "already"}
+        assert w.bought("DEF") == []
 
 
 def test_row_74_an_undelivered_alert_stays_is_tried_again_and_shows_red(
