@@ -5,19 +5,19 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.config import LiveConfig
 from livekit.model import Candidate, ClosedTrade, PlannedOrder, Position, VenuePosition
 from livekit.sessions import session_of
-from livekit.trading.executor import execute_plan
 from livekit.trading.gates import EntryFacts, entry_refusal
-from livekit.trading.phases import current_plan
 from livekit.trading.reconciliation import BookView, VenueView, compare_books, reconcile
+from livekit.workbench.daily import perform_recorded
 from tests.trading.faults import (
     MONDAY,
     TUESDAY,
@@ -26,6 +26,7 @@ from tests.trading.faults import (
     edited,
     healed,
     holding,
+    inject,
     longest_uncovered_s,
     planned,
     posts,
@@ -57,7 +58,7 @@ PROVEN_BY = {
     "test_the_answer_does_not_depend_on_the_hour_of_the_run",
     "T03": f"{INPUTS}::test_row_59_a_week_without_prices_is_put_off_flagged_and_made_up",
     "T04": f"{HERE}::test_t04_a_second_run_of_the_day_does_not_take_the_next_batch",
-    "T05": f"{SESSIONS}::test_the_daily_limit_counts_entries_and_rotations",
+    "T05": f"{HERE}::test_t05_the_daily_limit_holds_in_the_shadow_book_too",
     "T06": f"{HERE}::test_t06_a_rotated_shadow_position_leaves_at_the_open_less_slippage",
     "T07": f"{HERE}::test_t07_the_protective_stop_holds_in_the_shadow_book_too",
     "T08": f"{HERE}::test_t08_entry_prices_are_fills_and_opens_never_size_over_shares",
@@ -67,8 +68,7 @@ PROVEN_BY = {
     "T12": f"{HERE}::test_t12_an_adopted_position_keeps_its_score",
     "T13": f"{GUARDS}::test_bracket_fallback",
     "T14": f"{GUARDS}::test_dry_run",
-    "T15": "trading/test_lost_answers.py::"
-    "test_a_venue_that_is_down_ends_the_phase_with_one_line_and_nothing_sent",
+    "T15": f"{HERE}::test_t15_what_cannot_be_reconciled_makes_no_plan_and_no_file",
     "T16": f"{INTERRUPTS}::test_row_09_a_signal_file_that_was_cut_off_is_refused_and_written_anew",
     "T17": f"{CRASHES}::test_row_02_killed_after_the_entry_was_taken",
     "T18": f"{CRASHES}::test_row_04_killed_between_a_fill_and_its_stop",
@@ -112,7 +112,7 @@ PROVEN_BY = {
     "T55": f"{INPUTS}::test_row_64_a_plan_beyond_its_bounds_is_refused_though_it_is_stored",
     "T56": f"{WALLS}::test_non_paper_url_rejected",
     "T57": f"{STATE}::test_row_41_of_two_executors_the_second_sends_no_request",
-    "T58": f"{RUNS}::test_row_75_no_entry_goes_after_the_cut_off_whenever_the_sleep_began",
+    "T58": f"{HERE}::test_t58_requests_that_take_their_time_are_counted_against_the_cut_off",
     "T59": f"{HERE}::test_t59_orders_of_the_day_are_counted_from_rows_and_venue_together",
     "T60": f"{STATE}::test_row_51_a_database_that_is_not_there_is_never_made_on_the_way",
     "T61": f"{WALLS}::test_a_redirect_is_not_followed_and_the_keys_stay_here",
@@ -199,12 +199,28 @@ def test_t09_a_split_is_no_loss_in_any_book(shadow: Shadow) -> None:
 
 
 def test_t04_a_second_run_of_the_day_does_not_take_the_next_batch(tmp_path: Path) -> None:
+    """One entry a day: ABC is bought, and signals and execution are run again before the cut-off.
+
+    ABC is held now, so DEF would be the first of the list.
+    """
     with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}, daily_entry_limit=1) as w:
         planned(w, MONDAY, ABC, DEF)
-        execute_plan(w.desk, current_plan(w.desk, MONDAY))
-        execute_plan(w.desk, current_plan(w.desk, MONDAY))
+        w.phase(MONDAY, "execution")
+        assert w.desk.clock.now() < w.phase_plan(MONDAY).expires_at
+        again = perform_recorded(w.desk, "signals", MONDAY)
+        assert again.exit_code == 2
+        assert "another one is frozen already" in again.lines[0]
+        perform_recorded(w.desk, "execution", MONDAY)
         w.trade(MONDAY)
         assert (len(w.bought("ABC")), len(w.bought("DEF"))) == (1, 0)
+
+
+def test_t05_the_daily_limit_holds_in_the_shadow_book_too(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}, daily_entry_limit=1) as w:
+        w.report(MONDAY, ABC, DEF)
+        assert w.trade(MONDAY).exit_code == 0
+        for twin in ("ema_p10", "nwl_p4"):
+            assert [item.ticker for item in w.db.load_twin(twin)] == ["ABC"], twin
 
 
 def test_t12_an_adopted_position_keeps_its_score(tmp_path: Path) -> None:
@@ -214,6 +230,18 @@ def test_t12_an_adopted_position_keeps_its_score(tmp_path: Path) -> None:
         healed(w, MONDAY)
         (position,) = w.db.get_open_positions()
         assert (position.candidate.score, position.candidate.grade) == (80.0, "B")
+
+
+@pytest.mark.parametrize("path", ["/v2/account", "/v2/positions", "/v2/orders"])
+def test_t15_what_cannot_be_reconciled_makes_no_plan_and_no_file(tmp_path: Path, path: str) -> None:
+    """One read of the comparison fails; report, prices and everything else are there."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.report(MONDAY, ABC)
+        w.go_to(MONDAY, "signals")
+        inject(w, FaultRule(FaultKind.SERVER_ERROR, method="GET", path=path, times=0))
+        assert w.phase(MONDAY, "signals").exit_code == 1
+        assert w.db.get_plan("ema_p10", MONDAY) is None
+        assert not w.profile.signals_dir.exists()
 
 
 def test_t28_the_executor_watches_through_the_open(tmp_path: Path) -> None:
@@ -359,6 +387,28 @@ def test_t52_a_holidays_order_has_the_id_of_the_session_after_it() -> None:
     holiday = datetime.fromisoformat("2020-01-20T15:00:00+00:00")
     morning = datetime.fromisoformat("2020-01-21T14:00:00+00:00")
     assert session_of(holiday) == session_of(morning) == date(2020, 1, 21)
+
+
+def test_t58_requests_that_take_their_time_are_counted_against_the_cut_off(
+    tmp_path: Path,
+) -> None:
+    """ABC is halted and each request takes three seconds: at 09:35 its buy is cancelled."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        planned(w, MONDAY, ABC)
+        w.halt("ABC")
+        cancelled: list[datetime] = []
+
+        def slowly(method: str, path: str) -> None:
+            if method == "DELETE":
+                cancelled.append(w.desk.clock.now())
+            w.desk.clock.sleep(3.0)
+
+        w.wire.rule = slowly
+        assert w.phase(MONDAY, "execution").exit_code == 0
+        cutoff = w.phase_plan(MONDAY).expires_at
+        assert cutoff <= cancelled[0] <= cutoff + timedelta(seconds=30)
+        assert w.desk.clock.now() <= cutoff + timedelta(seconds=90)
+        assert [order.status for order in w.bought("ABC")] == ["canceled"]
 
 
 def test_t59_orders_of_the_day_are_counted_from_rows_and_venue_together(tmp_path: Path) -> None:
