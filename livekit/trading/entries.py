@@ -7,9 +7,9 @@ on its fill.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from livekit.errors import PlanRefused, VenueError
@@ -116,10 +116,12 @@ def send_entry(
     facts = _facts(desk, plan, planned, prices, shown, clock_trusted=clock_trusted)
     if past_cutoff_allowed:
         facts = _without_cutoff(facts)
+    until = None if past_cutoff_allowed else plan.expires_at
     refusal = entry_refusal(planned, facts, desk.config)
     if refusal is not None:
         return _withheld(planned, refusal)
-    sent = _send_with_stop(desk, plan, planned, allowed_quantity(planned, facts, desk.config))
+    shares = allowed_quantity(planned, facts, desk.config)
+    sent = _send_with_stop(desk, plan, planned, shares, until)
     state = "sent" if sent.venue else sent.outcome
     return EntryReport(planned.ticker, state, sent.order.quantity, sent.message)
 
@@ -177,19 +179,27 @@ def _price_of_session(plan: Plan, trade: TradePrint | None) -> Decimal | None:
     return trade.price if trade is not None and stamped else None
 
 
-def _send_with_stop(desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int) -> Sent:
-    def approved() -> int:
-        return approved_quantity(desk, plan, planned)
+def _send_with_stop(
+    desk: Desk, plan: Plan, planned: PlannedOrder, quantity: int, until: datetime | None
+) -> Sent:
+    """Send the buy with its stop, or plain where it takes none; never from ``until`` on."""
+
+    def sent_as(time_in_force: str, submit: Callable[[Desk, Order], VenueOrder]) -> Sent:
+        order = _entry_order(desk, plan, planned, quantity, time_in_force)
+        return send(
+            desk,
+            order,
+            lambda: submit(desk, order),
+            approved=lambda: approved_quantity(desk, plan, planned),
+            until=until,
+        )
 
     if desk.config.entry_tif == AUCTION:
-        auction = _entry_order(desk, plan, planned, quantity, AUCTION)
-        return send(desk, auction, lambda: _submit_plain(desk, auction), approved=approved)
-    group = _entry_order(desk, plan, planned, quantity, "gtc")
-    sent = send(desk, group, lambda: _submit_group(desk, group), approved=approved)
+        return sent_as(AUCTION, _submit_plain)
+    sent = sent_as("gtc", _submit_group)
     if sent.outcome != "refused" or not _group_was_the_cause(sent):
         return sent
-    plain = _entry_order(desk, plan, planned, quantity, "day")
-    return send(desk, plain, lambda: _submit_plain(desk, plain), approved=approved)
+    return sent_as("day", _submit_plain)
 
 
 def _entry_order(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -124,13 +124,15 @@ def send(
     protective: bool = False,
     patient: bool = True,
     approved: Callable[[], int] | None = None,
+    until: datetime | None = None,
 ) -> Sent:
     """Commit the intent, look the id up at the venue, then submit.
 
     ``approved`` tells how many shares a person allows; it is asked in the transaction that commits
     the intent, after which no decision is taken any more. ``protective`` orders pass a kill switch
-    that is on; all others are denied by it. Without ``patient`` an unclear outcome is asked for
-    once and otherwise left to the next look, so that no other position waits for its stop.
+    that is on; all others are denied by it, and from ``until`` (aware) on. Without ``patient`` an
+    unclear outcome is asked for once and otherwise left to the next look, so that no other position
+    waits for its stop.
     """
     require_lease(desk)
     with desk.db.transaction():
@@ -141,10 +143,19 @@ def send(
     existing = desk.client.get_order_by_client_id(order.client_order_id)
     if existing is not None:
         return adopt(desk, order, existing)
-    if not protective and desk.db.is_kill_switch_on():
-        return deny(desk, order, "kill switch is on")
+    if why := _barred(desk, until, protective=protective):
+        return deny(desk, order, why)
     require_lease(desk)
-    return _submit(desk, order, submit, protective=protective, patient=patient)
+    return _submit(desk, order, submit, protective=protective, patient=patient, until=until)
+
+
+def _barred(desk: Desk, until: datetime | None, *, protective: bool) -> str:
+    """Why an order may not be sent at this instant; empty if it may."""
+    if not protective and desk.db.is_kill_switch_on():
+        return "kill switch is on"
+    if until is not None and desk.clock.now() >= until:
+        return f"it is after {until.isoformat()}"
+    return ""
 
 
 def deny(desk: Desk, order: Order, why: str) -> Sent:
@@ -162,6 +173,7 @@ def _submit(
     *,
     protective: bool,
     patient: bool,
+    until: datetime | None,
 ) -> Sent:
     try:
         return adopt(desk, order, submit())
@@ -176,7 +188,7 @@ def _submit(
             order.client_order_id, "unknown", at=desk.clock.now(), outcome="unknown"
         )
         found = resolve_unknown(desk, order, patient=patient)
-        held_back = not patient or (not protective and desk.db.is_kill_switch_on())
+        held_back = not patient or _barred(desk, until, protective=protective)
         if found.outcome != "unknown" or held_back:
             return found
         return _resend(desk, order, submit, str(unknown))
@@ -345,22 +357,30 @@ def _follow(desk: Desk, row: Order, found: VenueOrder) -> None:
             at=desk.clock.now(),
         )
     if (found.status, int(found.filled_quantity)) != (row.status, row.filled_qty):
+        if not _follow_replacement(desk, row, found):
+            return
         _write_state(desk, row.client_order_id, found)
         note_ended(desk, row, found)
         note_doubtful(desk, row, found)
-        _follow_replacement(desk, row, found)
 
 
-def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> None:
+def _follow_replacement(desk: Desk, row: Order, found: VenueOrder) -> bool:
+    """Adopt what the venue put in an order's place; False while that does not show yet.
+
+    Until then the row stays as it is, so that the next look asks again.
+    """
     if found.status != "replaced" or found.replaced_by is None:
-        return
+        return True
     successor = desk.client.get_order(found.replaced_by)
-    if successor is None or desk.db.get_order_by_alpaca_id(successor.order_id) is not None:
-        return
+    if successor is None:
+        return False
+    if desk.db.get_order_by_alpaca_id(successor.order_id) is not None:
+        return True
     with desk.db.transaction():
         _adopt_leg(desk, row, successor)
         if row.position_id is not None:
             desk.db.update_position(row.position_id, stop_order_id=successor.order_id)
+    return True
 
 
 def resolve_intent(desk: Desk, row: Order, *, patient: bool = True) -> Sent:
