@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from livekit.broker.venue.engine.account import AccountView, PositionView
 from livekit.broker.venue.engine.engine import Engine
 from livekit.broker.venue.engine.identity import server_id
 from livekit.broker.venue.engine.records import Activity, EquityPoint, Order
-from livekit.broker.venue.wire import amount, cents, stamp
+from livekit.broker.venue.wire import ENCODER, amount, cents, stamp
 from livekit.sessions import (
     EXCHANGE_ZONE,
     close_instant,
@@ -29,7 +30,7 @@ __all__ = [
     "clock_json",
     "history_json",
     "order_text",
-    "position_json",
+    "position_text",
 ]
 
 EXCHANGE = "NYSE"
@@ -81,27 +82,43 @@ def _number(value: Decimal | None, digits: int = 9) -> str:
     return "null" if value is None else f'"{amount(value, digits)}"'
 
 
-def position_json(view: PositionView, asset: str) -> dict[str, Any]:
-    """A position in the asset of this id, negative when short.
+def position_text(view: PositionView, asset: str) -> str:
+    """A position in the asset of this id as JSON, negative when short.
 
     The ``*_plpc`` and ``change_today`` fields are fractions of one. The intraday figures compare
     with the last close for all shares, also those bought today.
     """
-    position, price, last = view.position, view.price, view.last_close
-    value, cost = view.market_value_usd, position.cost_usd
+    held = view.position
+    return _position_text(
+        asset, held.ticker, held.qty, held.cost_usd, view.available, view.price, view.last_close
+    )
+
+
+@lru_cache(maxsize=1024)
+def _position_text(
+    asset: str,
+    ticker: str,
+    qty: int,
+    cost: Decimal,
+    available: int,
+    price: Decimal | None,
+    last: Decimal | None,
+) -> str:
+    """Positions are read far more often than they or their prices change."""
+    value = None if price is None else qty * price
     profit = None if value is None else value - cost
-    today = None if price is None or last is None else position.qty * (price - last)
-    before = None if last is None else position.qty * last
-    return {
+    today = None if price is None or last is None else qty * (price - last)
+    before = None if last is None else qty * last
+    fields = {
         "asset_id": asset,
-        "symbol": position.ticker,
+        "symbol": ticker,
         "exchange": EXCHANGE,
         "asset_class": "us_equity",
         "asset_marginable": True,
-        "qty": str(position.qty),
-        "qty_available": str(view.available if position.qty > 0 else position.qty),
-        "avg_entry_price": amount(position.average_entry_price, 6),
-        "side": "long" if position.qty > 0 else "short",
+        "qty": str(qty),
+        "qty_available": str(available if qty > 0 else qty),
+        "avg_entry_price": amount(cost / qty, 6),
+        "side": "long" if qty > 0 else "short",
         "market_value": amount(value, 6),
         "cost_basis": amount(cost, 6),
         "unrealized_pl": amount(profit, 6),
@@ -112,6 +129,7 @@ def position_json(view: PositionView, asset: str) -> dict[str, Any]:
         "lastday_price": amount(last),
         "change_today": amount(_share(today, before)),
     }
+    return ENCODER.encode(fields)
 
 
 def _share(part: Decimal | None, whole: Decimal | None) -> Decimal | None:

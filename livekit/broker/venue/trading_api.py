@@ -180,11 +180,12 @@ def list_positions(engine: Engine, _request: Request) -> Answer:
         position_view(engine.state, engine.market, ticker)
         for ticker in sorted(engine.state.positions)
     )
-    return json_answer([_position_json(engine, view) for view in views if view is not None])
+    texts = [_position_text(engine, view) for view in views if view is not None]
+    return Answer(200, f"[{','.join(texts)}]".encode())
 
 
-def _position_json(engine: Engine, view: PositionView) -> dict[str, Any]:
-    return shapes.position_json(view, engine.market.asset_id(view.position.ticker))
+def _position_text(engine: Engine, view: PositionView) -> str:
+    return shapes.position_text(view, engine.market.asset_id(view.position.ticker))
 
 
 def get_position(engine: Engine, request: Request) -> Answer:
@@ -193,7 +194,7 @@ def get_position(engine: Engine, request: Request) -> Answer:
     view = position_view(engine.state, engine.market, ticker)
     if view is None:
         raise not_found("position does not exist")
-    return json_answer(_position_json(engine, view))
+    return Answer(200, _position_text(engine, view).encode())
 
 
 def _ticker(engine: Engine, name: str) -> str:

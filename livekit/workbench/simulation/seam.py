@@ -8,25 +8,27 @@ ours above that seam runs unchanged. A part of the simulated days goes through a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import requests
 import urllib3
 from alpaca.common.exceptions import APIError
 from requests.structures import CaseInsensitiveDict
 
-from livekit.broker import AlpacaClient
+from livekit.broker import AlpacaClient, parsing
 from livekit.broker.market_data import MarketData
-from livekit.broker.outcomes import Outcomes
+from livekit.broker.outcomes import Failure, Outcomes
 from livekit.broker.transport import UnusableAnswer
 from livekit.broker.venue.api import KEY_HEADERS, VenueKeys
 from livekit.broker.venue.wire import LOSSES, Answer, Request
 from livekit.clock import Clock
 
 __all__ = ["SeamClient", "VenueLine"]
+
+T = TypeVar("T")
 
 
 class VenueLine(Protocol):
@@ -114,12 +116,40 @@ def _refusal(answer: Answer) -> APIError:
     return APIError(answer.body.decode(), requests.HTTPError(response=response))
 
 
+READ_AGAIN = frozenset(
+    {parsing.account, parsing.fills, parsing.order, parsing.orders, parsing.positions}
+)
+MOST_KNOWN = 256
+
+
+class SeamOutcomes(Outcomes):
+    """`Outcomes` that read the very same answer only once: what it means does not change."""
+
+    def __init__(self, clock: Clock, secrets: tuple[str, ...]) -> None:
+        super().__init__(clock, secrets)
+        self._known: dict[tuple[object, int], tuple[object, Any]] = {}
+
+    def _attempt(self, call: Callable[[], object], parse: Callable[[object], T]) -> T | Failure:
+        return super()._attempt(call, partial(self._meaning, parse))
+
+    def _meaning(self, parse: Callable[[object], T], raw: object) -> T:
+        if parse not in READ_AGAIN:
+            return parse(raw)
+        key = (parse, id(raw))
+        if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = (raw, parse(raw))  # while it is kept, no other has its id
+        found: T = self._known[key][1]
+        return found
+
+
 class SeamClient(AlpacaClient):
     """`AlpacaClient` over `SeamRest`: same requests, same outcomes, no HTTP objects."""
 
     def __init__(self, line: VenueLine, keys: VenueKeys, clock: Clock) -> None:
         self.base_url = "in process"
-        self._outcomes = Outcomes(clock, (keys.api_key, keys.secret_key))
+        self._outcomes = SeamOutcomes(clock, (keys.api_key, keys.secret_key))
         self._trading: Any = SeamRest(line, keys, "v2")
         stocks: Any = SeamRest(line, keys, "v2")
         actions: Any = SeamRest(line, keys, "v1")

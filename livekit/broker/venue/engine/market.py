@@ -72,6 +72,7 @@ class Market:
         self._asked = datetime(2000, 1, 3, tzinfo=UTC)
         self._phase = _phase_at(self._asked)
         self._marks: dict[str, Decimal | None] = {}
+        self._previous: dict[str, Decimal | None] = {}
         self._traded: dict[str, bool] = {}
         self._listed: dict[str, bool] = {}
 
@@ -93,6 +94,7 @@ class Market:
     def _forget(self) -> None:
         """What was true of the phase before need not be true now."""
         self._marks.clear()
+        self._previous.clear()
         self._traded.clear()
         self._listed.clear()
 
@@ -196,6 +198,12 @@ class Market:
 
     def previous_close(self, ticker: str, now: datetime) -> Decimal | None:
         """The close before the day of ``now``, on that day's share basis once the day has begun."""
+        self.phase(now)
+        if ticker not in self._previous:
+            self._previous[ticker] = self._previous_close(ticker, now)
+        return self._previous[ticker]
+
+    def _previous_close(self, ticker: str, now: datetime) -> Decimal | None:
         phase = self.phase(now)
         bars = self.history.bars(ticker)
         before = last_index_before(bars, phase.day)
