@@ -45,15 +45,18 @@ class Gateway:
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        with translated(name):
+            self._connection: Connection = engine.connect()
+            self._begin(name, driver_of(self._connection))
+
+    def _begin(self, name: str, driver: Driver) -> None:
         self.name = name
         self.before_commit: Callable[[], None] | None = None
         self.after_commit: Callable[[], None] | None = None
-        self._engine = engine
+        self._driver = driver
         self._lock = RLock()
         self._writing = False
-        with translated(name):
-            self._connection: Connection = engine.connect()
-            self._driver: Driver = driver_of(self._connection)
 
     def close(self) -> None:
         """Give the connection back; every later call raises `StateUnusable`."""

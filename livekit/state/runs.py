@@ -90,9 +90,11 @@ class Runs(Gateway):
         """The run's files were removed from the archive: it keeps their hashes, not their path."""
         self._update_one(run_log, {"run_id": run_id}, {"archive_path": None}, f"run {run_id}")
 
-    def get_runs(self, session: date | None = None, phase: str | None = None) -> list[Run]:
+    def get_runs(
+        self, session: date | None = None, phase: str | None = None, status: str | None = None
+    ) -> list[Run]:
         """Logged runs in the order in which they started."""
-        wanted = given(session=session, phase=phase)
+        wanted = given(session=session, phase=phase, status=status)
         return list(self._find(run_log, wanted, "run_id", shape=_run))
 
     # ----------------------------------------------------------------------------------- alerts

@@ -163,8 +163,7 @@ def _locked(path: Path) -> Iterator[None]:
     The system is asked without a library between: every phase locks, and some many times.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = _opened(path)
     except OSError as error:
         raise PathUnusable(path, error.strerror or str(error)) from error
     try:
@@ -175,6 +174,15 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked child may have the file open too
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, flags, 0o600)
 
 
 def _take(descriptor: int, path: Path) -> None:

@@ -177,8 +177,8 @@ def _close_abandoned_runs(desk: Desk) -> None:
     That is the executor of an earlier run, or a notebook that a person has open.
     """
     now = desk.clock.now()
-    for run in desk.db.get_runs():
-        if run.status == RUNNING and not is_living(desk.profile, run.run_id):
+    for run in desk.db.get_runs(status=RUNNING):
+        if not is_living(desk.profile, run.run_id):
             text = f"{run.phase} of {run.session} ended without its record"
             with desk.db.transaction():
                 desk.db.finish_run(run.run_id, at=now, status=FAILED, exit_code=1, message=text)

@@ -1,6 +1,6 @@
 """State databases in memory that outlive the process which a simulated crash ends.
 
-One SQLite connection and one engine serve all days of a worker: a day begins by loading an image
+One SQLite connection serves all days of a worker: a day begins by loading an image
 of the books, a crash rolls back what was not committed, and compiled statements are kept.
 """
 
@@ -11,13 +11,8 @@ import sqlite3
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import create_engine
-from sqlalchemy.engine import Engine
-from sqlalchemy.pool import StaticPool
-
 from livekit.state import StateDB
-from livekit.state.driving import Driver
-from livekit.state.gateway import Gateway
+from livekit.state.driving import Direct, Driver
 from livekit.workbench.simulation.remembering import Answers, Remembering
 
 __all__ = ["MemoryBooks"]
@@ -38,13 +33,13 @@ class _Kept(sqlite3.Connection):
 class _Opened(StateDB):
     """`StateDB` on a connection that exists already."""
 
-    def __init__(self, engine: Engine, driver: Driver | None) -> None:
-        Gateway.__init__(self, engine, NAME)
-        self._driver = driver or self._driver
+    def __init__(self, raw: sqlite3.Connection, driver: Driver) -> None:
+        self._begin(NAME, driver)
+        self._raw = raw
 
     def close(self) -> None:
-        """Give the connection back; the engine serves the next process."""
-        self._connection.close()
+        """Give the connection back; it serves the next process."""
+        self._raw.close()
 
 
 class MemoryBooks:
@@ -63,21 +58,22 @@ class MemoryBooks:
         self._loader = sqlite3.connect(place, uri=True, isolation_level=None)
         self._image = sqlite3.connect(":memory:")
         self._loaded: bytes | None = None
+        self._schema = 0
         self._schemas: dict[object, int] = {}
         self.raw.execute("PRAGMA foreign_keys = ON")
         self.raw.execute("PRAGMA trusted_schema = OFF")
         self.answers = Answers(self.raw)
         self._remembering = Remembering(self.raw, self.answers)
-        self._engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+        self._plain = Direct(self.raw)
 
     def load(self, image: bytes) -> None:
         """Begin with the books as they are in ``image``."""
         self._roll_back()
         if image is not self._loaded:
             self._image.deserialize(image)
-            self._loaded = image
+            self._loaded, self._schema = image, self._schema_version()
         self._image.backup(self._loader)
-        self._loader.execute(f"PRAGMA schema_version = {self._schema_version()}")
+        self._loader.execute(f"PRAGMA schema_version = {self._schema}")
         self.answers.forget()
 
     def _schema_version(self) -> int:
@@ -91,7 +87,7 @@ class MemoryBooks:
         Read while ``remembering`` what nobody has changed since, or plainly.
         """
         self._roll_back()
-        return _Opened(self._engine, self._remembering if remembering else None)
+        return _Opened(self.raw, self._remembering if remembering else self._plain)
 
     def image(self) -> bytes:
         """Everything committed, as the bytes of a database file."""
@@ -109,7 +105,6 @@ class MemoryBooks:
 
     def discard(self) -> None:
         """Free the memory; the object is not usable any more."""
-        self._engine.dispose()
         for connection in (self._loader, self._image):
             connection.close()
         sqlite3.Connection.close(self.raw)
