@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from livekit.broker import AlpacaClient
 from livekit.broker.venue.session import (
@@ -158,37 +158,15 @@ def sole_runner(profile: Profile) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; the system lets go of it when the process ends, however it ends.
-
-    The system is asked without a library between: every phase locks, and some many times.
-    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(path, timeout=0, mode=0o600)
     try:
-        descriptor = _opened(path)
+        lock.acquire()
+    except Timeout as error:
+        raise LockHeld(str(path)) from error
     except OSError as error:
         raise PathUnusable(path, error.strerror or str(error)) from error
     try:
-        _take(descriptor, path)
-        try:
-            yield
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked child may have the file open too
+        yield
     finally:
-        os.close(descriptor)
-
-
-def _opened(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(path, flags, 0o600)
-
-
-def _take(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):  # which of them depends on the file system
-            raise LockHeld(str(path)) from error
-        raise PathUnusable(path, error.strerror or str(error)) from error
+        lock.release()
