@@ -195,15 +195,37 @@ def test_row_57_on_a_day_of_which_only_the_venue_knows_that_it_is_closed_nothing
         assert w.db.get_orders() == []
 
 
-def test_row_58_a_halted_ticker_never_delays_the_stop_of_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stuck", [False, True], ids=["its leg wakes", "its leg does not wake"])
+def test_row_58_a_halted_ticker_never_delays_the_stop_of_another(
+    tmp_path: Path, stuck: bool
+) -> None:
+    """ABC is halted and its buy waits until the cut-off; DEF fills at once and needs its stop."""
     with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
         planned(w, MONDAY, ABC, DEF)
-        w.venue.engine.halt("ABC")  # type: ignore[union-attr]
-        sleep_until(w.desk.clock, open_instant(MONDAY) + timedelta(minutes=4, seconds=30))
+        w.halt("ABC")
+        if stuck:
+            inject(w, FaultRule(FaultKind.STUCK_LEG, symbol="DEF"))
         assert w.phase(MONDAY, "execution").exit_code == 0
+        assert w.desk.clock.now() >= w.phase_plan(MONDAY).expires_at
         assert (w.held("ABC"), w.held("DEF")) == (0, 250)  # 10,000 / 40
         assert w.live_sells("DEF") == 250
         assert longest_uncovered_s(w) <= 10.0
+
+
+def test_row_58_a_stop_that_cannot_be_had_never_delays_the_stop_of_another(tmp_path: Path) -> None:
+    """Both stops are gone; orders for ABC, which is looked at first, are lost again and again."""
+    with world(tmp_path, {"ABC": 50.0, "DEF": 40.0}) as w:
+        holding(w, ABC, DEF)
+        w.go_to(TUESDAY, "protect")
+        for position in w.db.get_open_positions():
+            w.desk.client.cancel_order(str(position.stop_order_id))
+        w.desk.clock.sleep(1.0)
+        lost = FaultKind.TIMEOUT_BEFORE
+        inject(w, FaultRule(lost, method="POST", symbol="ABC", times=3, seconds=1.0))
+        w.phase(TUESDAY, "protect")
+        assert struck(w) == [lost] * 3
+        assert (w.live_sells("ABC"), w.live_sells("DEF")) == (200, 250)
+        assert longest_uncovered_s(w, "DEF") <= 10.0
 
 
 # -------------------------------------------------------------------------------------- the network

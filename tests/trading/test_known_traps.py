@@ -72,7 +72,7 @@ PROVEN_BY = {
     "T16": f"{INTERRUPTS}::test_row_09_a_signal_file_that_was_cut_off_is_refused_and_written_anew",
     "T17": f"{CRASHES}::test_row_02_killed_after_the_entry_was_taken",
     "T18": f"{CRASHES}::test_row_04_killed_between_a_fill_and_its_stop",
-    "T19": f"{CRASHES}::test_row_06_killed_between_the_cancel_of_the_stop_and_the_sale",
+    "T19": f"{EXITS}::test_row_23_a_cancel_refused_as_canceled_goes_on_to_the_sale",
     "T20": f"{CRASHES}::test_row_07_killed_after_the_sale_was_taken_books_the_true_fill",
     "T21": f"{CRASHES}::test_row_05_killed_after_the_stop_was_taken",
     "T22": f"{STATE}::test_row_49_a_full_disk_sends_nothing_or_leaves_an_order_that_is_adopted",
