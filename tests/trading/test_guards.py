@@ -1,6 +1,7 @@
 """The safety guards of the design, each by its name, against the simulated venue."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,10 +11,12 @@ import pytest
 
 from livekit.broker.venue.ledger import read_ledger
 from livekit.clock import sleep_until
-from livekit.errors import BooksDiffer, KillSwitchOn, PlanRefused
+from livekit.errors import BooksDiffer, KillSwitchOn, OrderRefused, PlanRefused
 from livekit.model import ENTRY
 from livekit.sessions import open_instant
+from livekit.state import StateDB
 from livekit.trading.executor import accept_plan, execute_plan, preview_plan
+from livekit.trading.orders import new_order, send
 from livekit.trading.phases import current_plan, run_executor
 from livekit.trading.plans import export_plan, plan_from_body, read_plan_file
 from livekit.trading.signal_generator import generate_signals
@@ -66,6 +69,44 @@ def test_idempotent_order(tmp_path: Path) -> None:
         w.phase(MONDAY, "execution")
         again = execute_plan(w.desk, current_plan(w.desk, MONDAY))
         assert [report.detail for report in again.entries] == ["earlier, filled"]
+        assert len(w.bought("ABC")) == 1
+
+
+def test_idempotent_order_by_look_up_where_the_books_know_nothing_of_it(tmp_path: Path) -> None:
+    """The database is the backup of before the execution: the order is found by its id, adopted."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        signals(w, MONDAY, ("ABC", 80.0, 50.0))
+        before = tmp_path / "before.db"
+        with (
+            closing(sqlite3.connect(w.profile.state_db)) as raw,
+            closing(sqlite3.connect(before)) as copy,
+        ):
+            raw.backup(copy)
+        w.halt("ABC")  # so that it works still
+        w.go_to(MONDAY, "execution")
+        sleep_until(w.desk.clock, open_instant(MONDAY))
+        w.desk.client.place_bracket_order(
+            "ABC", 200, stop_price=Decimal(45), client_order_id="20200106_ABC_entry_buy"
+        )
+        sent = len(w.wire.posts())
+        with StateDB(before) as db:
+            desk = replace(w.desk, db=db)
+            row = new_order(desk, "ABC", "entry", "buy", 200, reference_price=Decimal(50))
+            found = send(desk, row, lambda: pytest.fail("it was sent again"))
+            assert found.outcome == "confirmed"
+            assert [item.intent for item in db.get_orders()] == ["entry", "stop"]
+        assert len(w.wire.posts()) == sent
+        assert len(w.bought("ABC")) == 1
+
+
+def test_idempotent_order_by_the_venues_own_refusal(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        w.go_to(MONDAY, "execution")
+        buy = {"client_order_id": "20200106_ABC_entry_buy"}
+        w.desk.client.place_order("ABC", 5, "buy", **buy)
+        with pytest.raises(OrderRefused) as refused:
+            w.desk.client.place_order("ABC", 5, "buy", **buy)
+        assert refused.value.is_duplicate_client_id
         assert len(w.bought("ABC")) == 1
 
 
@@ -209,12 +250,23 @@ def test_shadow_independent(tmp_path: Path) -> None:
         assert w.db.get_positions() == []
 
 
+def rows_of_every_table(w: World) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(w.profile.state_db)) as raw:
+        names = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        read = {name: raw.execute(f"SELECT * FROM {name}") for (name,) in names}  # noqa: S608
+        return {name: sorted(map(str, rows)) for name, rows in read.items()}
+
+
 def test_dry_run(tmp_path: Path) -> None:
     """A dry run decides and shows; afterwards nothing is different anywhere."""
     with world(tmp_path, {"ABC": 50.0}) as w:
         w.report(MONDAY, ("ABC", 80.0, 50.0))
         w.go_to(MONDAY, "signals")
+        books = rows_of_every_table(w)
+        w.wire.sent.clear()
         result = generate_signals(w.desk, MONDAY, dry_run=True)
+        assert {method for method, _ in w.wire.sent} == {"GET"}
+        assert rows_of_every_table(w) == books
         assert [order.ticker for order in result.primary.orders] == ["ABC"]
         assert result.files == ()
         assert w.db.get_plan("ema_p10", MONDAY) is None
@@ -225,7 +277,9 @@ def test_dry_run(tmp_path: Path) -> None:
 def test_a_dry_execution_names_the_orders_and_sends_none(tmp_path: Path) -> None:
     with world(tmp_path, {"ABC": 50.0}) as w:
         signals(w, MONDAY, ("ABC", 80.0, 50.0))
+        books = rows_of_every_table(w)
         assert preview_plan(w.desk, current_plan(w.desk, MONDAY)) == ("buy 200 ABC (entry)",)
+        assert rows_of_every_table(w) == books
         assert w.wire.posts() == []
         assert w.db.get_orders() == []
 

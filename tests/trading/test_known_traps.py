@@ -261,7 +261,11 @@ def test_t35_a_sale_queued_before_the_open_is_watched_and_booked_as_ours(tmp_pat
         w.db.update_position(
             int(position.position_id or 0), pending_reason="trend_break", pending_since=MONDAY
         )
-        w.trade(TUESDAY)
+        w.phase(TUESDAY, "signals")
+        w.phase(TUESDAY, "execution")
+        (sale,) = w.db.get_orders(intent="exit")
+        assert (sale.status, sale.filled_qty) == ("filled", 200)  # seen by the run that sent it
+        assert w.trade(TUESDAY).exit_code == 0
         (closed,) = w.db.get_positions()
         assert (closed.exit_reason, closed.exit_date) == ("trend_break", TUESDAY)
         assert w.db.get_breaks("manual_sale") == []
