@@ -159,8 +159,9 @@ def _manifest_config(path: Path) -> dict[str, Any]:
 
 
 def config_sha256(config: LiveConfig) -> str:
-    """Hash of the resolved trading configuration in canonical JSON."""
-    text = json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
+    """Hash of the resolved trading configuration in canonical JSON; its values are plain."""
+    values = {item.name: getattr(config, item.name) for item in fields(config)}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

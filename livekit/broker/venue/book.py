@@ -28,7 +28,7 @@ from livekit.broker.venue.engine.state import VenueState
 from livekit.broker.venue.rows import columns, create_table, from_row, to_row
 from livekit.errors import BadInput, LockHeld
 
-__all__ = ["SCHEMA_VERSION", "Book"]
+__all__ = ["SCHEMA_VERSION", "TABLES", "Book"]
 
 SCHEMA_VERSION = "4"
 READABLE_VERSIONS = ("1", "2", "3", "4")  # a later version only adds columns and tables
@@ -111,12 +111,15 @@ class Book:
         state = VenueState(start, settings.cash_usd, settings.cash_usd, start)
         values = {"schema_version": SCHEMA_VERSION, "created_at": start.isoformat()}
         with self._transaction():
-            self._db.execute(STATE_TABLE)
-            self._db.execute(MARKS_TABLE)
-            for name, (kind, key) in TABLES.items():
-                self._db.execute(create_table(name, kind, key))
+            self._create_tables()
             self._write_values(identity(settings, history) | values | _moving(state))
         return state
+
+    def _create_tables(self) -> None:
+        self._db.execute(STATE_TABLE)
+        self._db.execute(MARKS_TABLE)
+        for name, (kind, key) in TABLES.items():
+            self._db.execute(create_table(name, kind, key))
 
     def _begin_writing(self) -> None:
         try:

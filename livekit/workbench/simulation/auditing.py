@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from functools import cache
 from pathlib import Path
 
-from livekit.broker.venue.book import Book
+from livekit.broker.venue.book import TABLES, Book
 from livekit.broker.venue.ledger import ledger_of
 from livekit.workbench.audit import (
     Audit,
@@ -26,17 +27,27 @@ __all__ = ["audit_stage"]
 
 
 class _BookInMemory(Book):
-    """A venue's book without a file, so without a lock."""
+    """A venue's book without a file, so without a lock; it is begun anew for each day."""
 
     def __init__(self) -> None:
         self.path = Path("the simulated venue")
         self.content = sqlite3.connect(":memory:", isolation_level=None)
         self._db = self.content
-        self._clock = None
+        super()._create_tables()
 
-    def close(self) -> None:
-        """Free the memory."""
-        self.content.close()
+    def _read_values(self) -> dict[str, str]:
+        """What another day has left is no book to go on with."""
+        return {}
+
+    def _create_tables(self) -> None:
+        self._clock = None
+        for table in ("state", "fault_marks", *TABLES):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+
+@cache
+def _book() -> _BookInMemory:
+    return _BookInMemory()
 
 
 def audit_stage(stage: Stage, folder: Path) -> tuple[Audit, str]:
@@ -45,9 +56,9 @@ def audit_stage(stage: Stage, folder: Path) -> tuple[Audit, str]:
 
 
 def _in_memory(stage: Stage) -> tuple[Audit, str]:
-    with _BookInMemory() as book:
-        stage.write_venue(book)
-        theirs = ledger_of(book.content)
+    book = _book()
+    stage.write_venue(book)
+    theirs = ledger_of(book.content)
     state = stage.books.committed()
     return audit_of(theirs, state_book_of(state)), digest_of(state)
 
