@@ -92,8 +92,15 @@ def spoilt_bars(spoil: Callable[[Rows], Rows]) -> Callable[[Any], Any]:
     return edit
 
 
+RARELY = ("nought", "negative", "empty", "infinite", "text", "nothing")
+
+
 @pytest.mark.parametrize(
-    "spoil", [*UNUSABLE.values(), *UNREADABLE.values()], ids=[*UNUSABLE, *UNREADABLE]
+    "spoil",
+    [
+        pytest.param(spoil, id=name, marks=pytest.mark.slow if name in RARELY else ())
+        for name, spoil in (UNUSABLE | UNREADABLE).items()
+    ],
 )
 def test_row_59_bars_that_cannot_be_true_put_the_evaluation_off_and_say_so(
     tmp_path: Path, spoil: Callable[[Rows], Rows]
@@ -136,7 +143,13 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SPOILT)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind in ("empty", "no price", "NUL") else ())
+        for kind in SPOILT
+    ],
+)
 def test_row_60_a_spoilt_report_blocks_entries_and_lets_exits_run(
     tmp_path: Path, kind: str
 ) -> None:

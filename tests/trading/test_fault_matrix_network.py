@@ -94,6 +94,15 @@ def test_row_67_a_wrong_certificate_is_refused_before_a_key_is_sent(
     assert heard == []
 
 
+def _end(server: socket.socket, thread: threading.Thread) -> None:
+    """Close a server whose thread waits for the next connection."""
+    address = server.getsockname()
+    server.close()
+    with contextlib.suppress(OSError):
+        socket.create_connection(address, timeout=0.1).close()
+    thread.join(2.0)
+
+
 @contextmanager
 def impostor(key: Path, signed: Path) -> Iterator[tuple[int, list[bytes]]]:
     """Takes connections over TLS and notes what is said to it."""
@@ -101,12 +110,14 @@ def impostor(key: Path, signed: Path) -> Iterator[tuple[int, list[bytes]]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(signed, key)
     server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(5.0)
+    server.settimeout(0.3)
 
     def serve() -> None:
         while True:
             try:
                 connection, _ = server.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 return
             try:
@@ -120,8 +131,7 @@ def impostor(key: Path, signed: Path) -> Iterator[tuple[int, list[bytes]]]:
     try:
         yield server.getsockname()[1], heard
     finally:
-        server.close()
-        thread.join(2.0)
+        _end(server, thread)
 
 
 @contextmanager
@@ -129,13 +139,15 @@ def answering(body: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
     """A socket that takes connections and answers with ``body``, or never (None)."""
     seen: list[bytes] = []
     server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(5.0)
+    server.settimeout(0.3)
     done = threading.Event()
 
     def serve() -> None:
         while not done.is_set():
             try:
                 connection, _ = server.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 return
             with connection:
@@ -152,8 +164,7 @@ def answering(body: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
     finally:
         done.set()
-        server.close()
-        thread.join(2.0)
+        _end(server, thread)
 
 
 class Impatient:
