@@ -317,6 +317,22 @@ def test_t46_the_switch_set_for_one_ticker_blocks_no_stop_of_another(tmp_path: P
         assert (w.live_sells("ABC"), w.live_sells("DEF")) == (200, 250)
 
 
+@pytest.mark.parametrize("phase", ["execution", "protect", "reconciliation"])
+def test_t50_a_run_that_leaves_shares_uncovered_never_ends_well(tmp_path: Path, phase: str) -> None:
+    """The stop is gone and no order is taken any more: exit 7, and the run log says failed."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        position = holding(w)
+        planned(w, TUESDAY)
+        w.go_to(TUESDAY, phase)
+        w.desk.client.cancel_order(str(position.stop_order_id))
+        w.desk.clock.sleep(1.0)
+        inject(w, FaultRule(FaultKind.SERVER_ERROR, method="POST", times=0))
+        assert w.phase(TUESDAY, phase).exit_code == 7
+        (run,) = w.db.get_runs(session=TUESDAY, phase=phase)
+        assert (run.status, run.exit_code) == ("failed", 7)
+        assert ("uncovered", "critical") in {(one.kind, one.severity) for one in w.db.get_alerts()}
+
+
 def test_t52_a_holidays_order_has_the_id_of_the_session_after_it() -> None:
     """Monday 20 January 2020 is a holiday: an order sent then and one of Tuesday are of one day."""
     holiday = datetime.fromisoformat("2020-01-20T15:00:00+00:00")

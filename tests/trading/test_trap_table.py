@@ -71,8 +71,7 @@ PROVEN_BY = {
     "T47": f"{STATE}::test_row_45_the_switch_between_two_entries_holds_the_second",
     "T48": f"{STATE}::test_row_47_a_switch_that_cannot_be_read_counts_as_on",
     "T49": f"{RUNS}::test_row_74_an_undelivered_alert_stays_is_tried_again_and_shows_red",
-    "T50": "trading/test_insistent_cover.py::"
-    "test_cover_that_cannot_be_had_for_a_minute_switches_the_kill_switch_on_and_exits_7",
+    "T50": f"{HERE}::test_t50_a_run_that_leaves_shares_uncovered_never_ends_well",
     "T51": f"{WORLD}::test_row_54_without_the_venues_clock_nothing_is_bought_and_all_is_covered",
     "T52": f"{HERE}::test_t52_a_holidays_order_has_the_id_of_the_session_after_it",
     "T53": f"{INPUTS}::test_row_63_the_same_signals_under_another_date_are_refused",
