@@ -299,7 +299,7 @@ def sync_orders(
 ) -> tuple[Order, ...]:
     """Bring our working order rows up to what the venue shows; returns rows that it does not know.
 
-    With ``tolerant`` an order that cannot be read stays as it is, and the others follow.
+    With ``tolerant`` an order that cannot be read stays as it is, and no intent is waited for.
     A row that the venue's list does not contain is read by its id: a list may be a window. A leg
     sleeps as long as its entry works, so it is not asked for until then. A split changes quantity
     and price of a resting stop; the row follows.
@@ -323,7 +323,7 @@ def sync_orders(
 def _synced(desk: Desk, row: Order, by_id: Mapping[str, VenueOrder], *, patient: bool) -> bool:
     """Bring one working row up to date; False when the venue does not know it."""
     if row.alpaca_order_id is None:
-        return _settled(desk, row)
+        return _settled(desk, row, patient=patient and row.intent != STOP)
     order_id = row.alpaca_order_id
     found = by_id.get(order_id) or desk.client.get_order(order_id, patient=patient)
     if found is not None:
@@ -331,10 +331,10 @@ def _synced(desk: Desk, row: Order, by_id: Mapping[str, VenueOrder], *, patient:
     return found is not None
 
 
-def _settled(desk: Desk, row: Order) -> bool:
+def _settled(desk: Desk, row: Order, *, patient: bool) -> bool:
     """Settle an open intent; False when its id belongs to another order at the venue."""
     try:
-        resolve_intent(desk, row, patient=row.intent != STOP)
+        resolve_intent(desk, row, patient=patient)
     except BooksDiffer:
         return False
     return True

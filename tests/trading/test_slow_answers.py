@@ -9,6 +9,7 @@ import pytest
 from livekit.broker.venue.faults import FaultKind, FaultRule
 from livekit.clock import sleep_until
 from livekit.trading.orders import sync_orders
+from livekit.trading.protector import CoverWatch
 from tests.trading.faults import MONDAY, planned
 from tests.trading.quiet_broker import quiet_desk, venue_order
 from tests.trading.test_insistent_cover import MARKET
@@ -47,3 +48,13 @@ def test_an_order_that_replaces_ours_is_adopted_though_it_shows_late() -> None:
         sync_orders(q.desk, ())
         assert [item.status for item in q.db.get_orders()] == ["replaced", "new"]
         assert q.db.get_open_positions()[0].stop_order_id == "next"
+
+
+def test_an_intent_that_is_still_open_delays_no_stop() -> None:
+    """DEF's buy may show within six seconds; ABC's stop does not wait for that."""
+    with quiet_desk() as q:
+        q.hold("ABC")
+        q.row("DEF", alpaca_order_id=None, status="unknown", outcome="unknown")
+        CoverWatch(q.desk, grace_s=0.0).step()
+        assert [item["ticker"] for item in q.broker.placed] == ["ABC"]
+        assert q.clock.naps in ([], [0.0])
