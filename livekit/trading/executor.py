@@ -147,13 +147,20 @@ def execute_plan(
     run = Execution(plan, repaired=list(protection.repaired))
     try:
         run.avoided = tickers_to_avoid(desk, plan.session, protection)
+        _carry_out(desk, run, part, skip_time_check=skip_time_check)
     except (BooksDiffer, VenueError):
         _attend(desk, run, part, skip_time_check=skip_time_check)
         raise
+    _finish(desk, run)
+    return run
+
+
+def _carry_out(desk: Desk, run: Execution, part: str, *, skip_time_check: bool) -> None:
+    plan = run.plan
     if plan.orders and plan.plan_id is not None:
         desk.db.set_plan_status(plan.plan_id, "frozen")
-    if part != POLL:
-        _send_exits(desk, run)
+    if part != POLL or desk.config.entry_tif == AUCTION:
+        _send_exits(desk, run)  # polling for the auction, those whose stop was in force by then
     if part == PLACE and desk.config.entry_tif == AUCTION:
         _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
     if part != PLACE:
@@ -161,8 +168,6 @@ def execute_plan(
         _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
         _poll_entries(desk, run, skip_time_check=skip_time_check)
         _send_late(desk, run, skip_time_check=skip_time_check)
-    _finish(desk, run)
-    return run
 
 
 def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
@@ -175,7 +180,7 @@ def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
 
 
 def _attend(desk: Desk, run: Execution, part: str, *, skip_time_check: bool) -> None:
-    """Nothing new is sent; what an earlier run has at the venue is followed to its end."""
+    """Nothing new is sent; what is at the venue already is followed to its end."""
     if part != PLACE:
         if desk.db.get_orders(intent=EXIT, working_only=True):
             _poll_exits(desk, run)
@@ -373,14 +378,20 @@ def _is_held(desk: Desk, ticker: str) -> bool:
 def _poll_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
     cutoff = _last_poll(desk, run, skip_time_check=skip_time_check)
     watch = CoverWatch(desk)
-    while working := desk.db.get_orders(intent=ENTRY, working_only=True):
+    while working := _buys_at_venue(desk):
         watch.step()
         if desk.clock.now() >= cutoff:
             run.cancelled += [order.ticker for order in working if _cancel_rest(desk, order)]
             break
-        if desk.db.get_orders(intent=ENTRY, working_only=True):
+        if _buys_at_venue(desk):
             _pause(desk)
     run.repaired += watch.repaired
+
+
+def _buys_at_venue(desk: Desk) -> list[Order]:
+    """Working buys that the venue has or may have; an intent that never left is not waited for."""
+    working = desk.db.get_orders(intent=ENTRY, working_only=True)
+    return [order for order in working if order.outcome != "intended"]
 
 
 def _last_poll(desk: Desk, run: Execution, *, skip_time_check: bool) -> datetime:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from livekit.backtest.manifest import code_version
 from livekit.clock import sleep_until
 from livekit.config import config_sha256
-from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered
+from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered, VenueUnavailable
 from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
 from livekit.sessions import close_instant, next_session, open_instant
@@ -302,7 +302,11 @@ def _record(outcome: PhaseOutcome) -> str:
 
 
 def _protect(desk: Desk, session: date) -> PhaseOutcome:
-    upkeep = keep_up(desk, session)
+    try:
+        upkeep = keep_up(desk, session)
+    except VenueUnavailable:
+        protect(desk)
+        raise
     lines = (
         *(f"exit not filled, put off to the next session: {item}" for item in upkeep.withdrawn),
         *(f"stop placed anew: {ticker}" for ticker in upkeep.renewed),
