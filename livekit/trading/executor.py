@@ -141,6 +141,8 @@ def execute_plan(
     """
     _require_usable(desk, part, skip_time_check=skip_time_check)
     protection = protect(desk)
+    if protection.uncovered:  # it has switched the kill switch on, and is graver
+        raise SharesUncovered(protection.uncovered)
     if desk.db.is_kill_switch_on():
         raise KillSwitchOn(desk.db.kill_switch_reason())
     plan = accept_plan(desk, plan)

@@ -211,7 +211,8 @@ def _execution(desk: Desk, session: date) -> PhaseOutcome:
     try:
         plan = current_plan(desk, session)
     except PlanRefused:
-        protect(desk)
+        if uncovered := protect(desk).uncovered:
+            raise SharesUncovered(uncovered) from None
         raise
     parts = execution_parts(desk.config)
     return joined([run_executor(desk, plan, part=part) for part in parts])

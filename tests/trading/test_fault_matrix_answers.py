@@ -220,7 +220,7 @@ def test_row_16_an_html_page_instead_of_an_answer_is_met_calmly(
         ("POST", FaultKind.RATE_LIMITED),
     ],
 )
-def test_row_16_a_cancel_or_a_sale_answered_by_a_page_is_one_sale_and_no_share_is_bare(
+def test_row_16_a_cancel_or_a_sale_that_fails_is_one_sale_and_no_share_is_bare(
     tmp_path: Path, method: str, kind: FaultKind
 ) -> None:
     """Before the sale leaves its stop has ended, and no sale leaves beside a stop that lives."""

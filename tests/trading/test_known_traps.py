@@ -333,6 +333,16 @@ def test_t50_a_run_that_leaves_shares_uncovered_never_ends_well(tmp_path: Path, 
         assert ("uncovered", "critical") in {(one.kind, one.severity) for one in w.db.get_alerts()}
 
 
+def test_t50_an_execution_without_a_plan_tells_of_uncovered_shares_first(tmp_path: Path) -> None:
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        position = holding(w)
+        w.go_to(TUESDAY, "execution")
+        w.desk.client.cancel_order(str(position.stop_order_id))
+        w.desk.clock.sleep(1.0)
+        inject(w, FaultRule(FaultKind.SERVER_ERROR, method="POST", times=0))
+        assert w.phase(TUESDAY, "execution").exit_code == 7
+
+
 def test_t52_a_holidays_order_has_the_id_of_the_session_after_it() -> None:
     """Monday 20 January 2020 is a holiday: an order sent then and one of Tuesday are of one day."""
     holiday = datetime.fromisoformat("2020-01-20T15:00:00+00:00")

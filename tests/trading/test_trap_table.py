@@ -83,7 +83,7 @@ PROVEN_BY = {
     "T59": f"{HERE}::test_t59_orders_of_the_day_are_counted_from_rows_and_venue_together",
     "T60": f"{STATE}::test_row_51_a_database_that_is_not_there_is_never_made_on_the_way",
     "T61": f"{WALLS}::test_a_redirect_is_not_followed_and_the_keys_stay_here",
-    "T62": f"{ANSWERS}::test_row_16_an_html_page_instead_of_an_answer_is_met_calmly",
+    "T62": f"{ANSWERS}::test_row_16_a_cancel_or_a_sale_that_fails_is_one_sale_and_no_share_is_bare",
 }
 
 
