@@ -69,6 +69,21 @@ def test_a_broken_report_stops_the_days_entries_and_nothing_else(shop: Shop) -> 
     assert shop.audit().code == 0
 
 
+def test_a_broken_report_stops_the_days_entries_but_not_its_protection(shop: Shop) -> None:
+    """Exits would be decided and sent all the same: the plan is there and buys nothing."""
+    path = shop.report(MONDAY, ("ABC", 80.0, 50.0))
+    path.write_bytes(path.read_bytes()[:700])
+    ended = shop.daily(MONDAY)
+    assert ended.code == 5
+    assert ended.refusal.startswith("exit 5: signals: withheld: ")
+    assert "report is cut off" in ended.refusal
+    assert "protect: done" in ended.out
+    assert "execution: done" in ended.out
+    assert json.loads(shop.plan(MONDAY).read_text())["plan"]["orders"] == []
+    assert "bought" not in ended.out
+    assert shop.audit().code == 0
+
+
 def test_what_was_withheld_stays_withheld_once_the_execution_is_over(shop: Shop) -> None:
     path = shop.report(MONDAY, ("ABC", 80.0, 50.0))
     whole = path.read_bytes()

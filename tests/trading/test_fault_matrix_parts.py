@@ -115,6 +115,7 @@ def test_row_29_a_buy_that_ended_in_part_is_a_position_of_that_part(
         healed(w, MONDAY)
 
 
+@pytest.mark.slow
 def test_row_29_a_part_whose_rest_is_done_for_the_day_alarms_and_is_covered_in_the_morning(
     tmp_path: Path,
 ) -> None:

@@ -139,7 +139,7 @@ def test_t12_an_adopted_position_keeps_its_score(tmp_path: Path) -> None:
         assert (position.candidate.score, position.candidate.grade) == (80.0, "B")
 
 
-@pytest.mark.parametrize("path", ["/v2/account", "/v2/positions", "/v2/orders"])
+@pytest.mark.parametrize("path", ["/v2/account", "/v2/positions"])
 def test_t15_what_cannot_be_reconciled_makes_no_plan_and_no_file(tmp_path: Path, path: str) -> None:
     """One read of the comparison fails; report, prices and everything else are there."""
     with world(tmp_path, {"ABC": 50.0}) as w:
@@ -317,7 +317,9 @@ def test_t46_the_switch_set_for_one_ticker_blocks_no_stop_of_another(tmp_path: P
         assert (w.live_sells("ABC"), w.live_sells("DEF")) == (200, 250)
 
 
-@pytest.mark.parametrize("phase", ["execution", "protect", "reconciliation"])
+@pytest.mark.parametrize(
+    "phase", ["execution", "protect", pytest.param("reconciliation", marks=pytest.mark.slow)]
+)
 def test_t50_a_run_that_leaves_shares_uncovered_never_ends_well(tmp_path: Path, phase: str) -> None:
     """The stop is gone and no order is taken any more: exit 7, and the run log says failed."""
     with world(tmp_path, {"ABC": 50.0}) as w:
