@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from livekit.errors import OrderRefused, OutcomeUnknown, VenueError, VenueUnavailable
 from livekit.model import EXIT, PROTECTIVE_STOP, STOP, Order, Position, TradePrint, VenueOrder
 from livekit.sessions import exchange_time
@@ -16,10 +18,24 @@ CONFIRM_LIMIT_S = 10.0
 
 
 def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
-    """Place a simple GTC stop for ``shares``; sell at market when the market is at or below it."""
+    """Place a simple GTC stop for ``shares``; sell at market when the market is at or below it.
+
+    Where an order that goes only at the open still ties up a part, the free part gets its stop now.
+    """
     market = _trade_of_today(desk, position.ticker)
     if market is not None and position.stop_price >= market.price:
         return _sell_at_market(desk, position, shares)
+    sent = _send_stop(desk, position, shares)
+    if sent.outcome == "refused" and "stop price must be" in sent.message:
+        return _sell_at_market(desk, position, shares)
+    if sent.outcome == "refused" and sent.status_code == HTTPStatus.FORBIDDEN:
+        free = _free_shares(desk, position.ticker)
+        if 0 < free < shares:
+            _send_stop(desk, position, free)
+    return sent
+
+
+def _send_stop(desk: Desk, position: Position, shares: int) -> Sent:
     order = new_order(
         desk,
         position.ticker,
@@ -32,10 +48,13 @@ def place_stop(desk: Desk, position: Position, shares: int) -> Sent:
         position_id=position.position_id,
         reason=PROTECTIVE_STOP,
     )
-    sent = send(desk, order, lambda: _submit_stop(desk, order), protective=True, patient=False)
-    if sent.outcome == "refused" and "stop price must be" in sent.message:
-        return _sell_at_market(desk, position, shares)
-    return sent
+    return send(desk, order, lambda: _submit_stop(desk, order), protective=True, patient=False)
+
+
+def _free_shares(desk: Desk, ticker: str) -> int:
+    """Shares that no order at the venue ties up."""
+    shown = (item for item in desk.client.get_positions() if item.ticker == ticker)
+    return max(0, sum(int(item.quantity_available) for item in shown))
 
 
 def _trade_of_today(desk: Desk, ticker: str) -> TradePrint | None:

@@ -15,7 +15,9 @@ import pytest
 from livekit.broker.venue.clock import InProcessClock
 from livekit.clock import sleep_until
 from livekit.sessions import open_instant
+from livekit.trading.lease import take_lease
 from livekit.trading.phases import audit_cover
+from livekit.trading.protector import protect
 from tests.trading.faults import deletes, dies, holding, leaving, sold
 from tests.trading.test_insistent_cover import seconds_uncovered
 from tests.trading.world import World, world
@@ -88,4 +90,30 @@ def test_a_stop_that_somebody_cancels_overnight_is_placed_anew_at_the_open(tmp_p
         assert audit_cover(w.desk, TUESDAY).exit_code == 0
         assert w.live_sells("GHI") == 200
         assert not w.db.is_kill_switch_on()
+        assert max(seconds_uncovered(w).values(), default=0.0) <= 10.0
+
+
+def test_what_is_free_is_covered_while_the_rest_is_tied_up_until_the_open(tmp_path: Path) -> None:
+    """80 of 200 shares hang in a cancel that rests: 120 get their stop now, 80 at the open."""
+    with world(tmp_path, {"ABC": 50.0}) as w:
+        position = holding(w)
+        w.go_to(TUESDAY, "execution")
+        client = w.desk.client
+        client.cancel_order(str(position.stop_order_id))
+        part = client.place_order(
+            "ABC",
+            80,
+            "sell",
+            client_order_id="by-hand",
+            order_type="stop",
+            time_in_force="gtc",
+            stop_price=position.stop_price,
+        )
+        set_venue(w, cancels_wait_for_open=True)
+        client.cancel_order(part.order_id)
+        assert protect(take_lease(w.desk)).uncovered == ()
+        assert not w.db.is_kill_switch_on()
+        assert w.live_sells("ABC") == 200
+        stops = [row for row in w.db.get_orders(trade_date=TUESDAY) if row.status == "new"]
+        assert sorted(row.quantity for row in stops) == [80, 120]
         assert max(seconds_uncovered(w).values(), default=0.0) <= 10.0
