@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXIT_CODES = (
-    "exit codes: 0 done, 2 unusable input or refused plan, 3 kill switch on, "
-    "4 books differ, 6 locked by another run, 7 uncovered shares, 1 anything else"
+    "exit codes: 0 done, 2 unusable input or refused plan, 3 kill switch on, 4 books differ, "
+    "5 an order could not be carried out, 6 locked by another run, 7 uncovered shares, "
+    "1 anything else"
 )
 
 

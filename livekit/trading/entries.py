@@ -122,7 +122,9 @@ def send_entry(
         return _withheld(planned, refusal)
     shares = allowed_quantity(planned, facts, desk.config)
     sent = _send_with_stop(desk, plan, planned, shares, until)
-    state = "sent" if sent.venue else sent.outcome
+    state: str = "sent" if sent.venue else sent.outcome
+    if state == "denied" and approved_quantity(desk, plan, planned) < shares:
+        state = "not_approved"  # taken back meanwhile: it may still be given again
     return EntryReport(planned.ticker, state, sent.order.quantity, sent.message)
 
 

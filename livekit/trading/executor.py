@@ -42,9 +42,9 @@ from livekit.trading.protector import (
     GRACE_S,
     LOOK_EVERY_S,
     CoverWatch,
-    cancel_and_confirm,
     protect,
 )
+from livekit.trading.stops import ended, request_cancel
 from livekit.trading.venue_look import VenueLook
 
 __all__ = [
@@ -62,6 +62,8 @@ __all__ = [
 ALL, PLACE, POLL = PARTS = ("all", "place", "poll")
 
 SLOW_POLL_S = 5.0
+CONFIRM_LOOKS = 10
+CONFIRM_EVERY_S = 1.0
 ENTRY_REQUESTS = 8  # an entry's own and the look after it
 REPAIR_REQUESTS = 8  # to cancel the rest of a buy and place a stop for its part
 MOST_REPAIR_REQUESTS = 100  # more would never be free while cover is watched
@@ -78,6 +80,7 @@ class Execution:
     exits: list[ExitReport] = field(default_factory=list)
     entries: list[EntryReport] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    unconfirmed: list[str] = field(default_factory=list)  # whose cancel the venue did not confirm
     repaired: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     avoided: frozenset[str] = frozenset()
@@ -147,29 +150,32 @@ def execute_plan(
         raise KillSwitchOn(desk.db.kill_switch_reason())
     plan = accept_plan(desk, plan)
     run = Execution(plan, repaired=list(protection.repaired))
+    watch = CoverWatch(desk)  # one for the whole run: the age of a gap outlives the stages
     try:
         run.avoided = tickers_to_avoid(desk, plan.session, protection)
-        _carry_out(desk, run, part, skip_time_check=skip_time_check)
+        _carry_out(desk, run, watch, part, skip_time_check=skip_time_check)
     except (BooksDiffer, VenueError):
-        _attend(desk, run, part, skip_time_check=skip_time_check)
+        _attend(desk, run, watch, part, skip_time_check=skip_time_check)
         raise
-    _finish(desk, run)
+    _finish(desk, run, watch)
     return run
 
 
-def _carry_out(desk: Desk, run: Execution, part: str, *, skip_time_check: bool) -> None:
+def _carry_out(
+    desk: Desk, run: Execution, watch: CoverWatch, part: str, *, skip_time_check: bool
+) -> None:
     plan = run.plan
     if plan.orders and plan.plan_id is not None:
         desk.db.set_plan_status(plan.plan_id, "frozen")
     if part != POLL or desk.config.entry_tif == AUCTION:
         _send_exits(desk, run)  # polling for the auction, those whose stop was in force by then
     if part == PLACE and desk.config.entry_tif == AUCTION:
-        _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
+        _send_entries(desk, run, watch, _buys(plan), skip_time_check=skip_time_check)
     if part != PLACE:
-        _poll_exits(desk, run)
-        _send_entries(desk, run, _buys(plan), skip_time_check=skip_time_check)
-        _poll_entries(desk, run, skip_time_check=skip_time_check)
-        _send_late(desk, run, skip_time_check=skip_time_check)
+        _poll_exits(desk, run, watch)
+        _send_entries(desk, run, watch, _buys(plan), skip_time_check=skip_time_check)
+        _poll_entries(desk, run, watch, skip_time_check=skip_time_check)
+        _send_late(desk, run, watch, skip_time_check=skip_time_check)
 
 
 def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
@@ -181,13 +187,15 @@ def _require_usable(desk: Desk, part: str, *, skip_time_check: bool) -> None:
         raise UsageError("auction entries need --phase place before 09:28, then --phase poll")
 
 
-def _attend(desk: Desk, run: Execution, part: str, *, skip_time_check: bool) -> None:
+def _attend(
+    desk: Desk, run: Execution, watch: CoverWatch, part: str, *, skip_time_check: bool
+) -> None:
     """Nothing new is sent; what is at the venue already is followed to its end."""
     if part != PLACE:
         if desk.db.get_orders(intent=EXIT, working_only=True):
-            _poll_exits(desk, run)
-        _poll_entries(desk, run, skip_time_check=skip_time_check)
-    _finish(desk, run)
+            _poll_exits(desk, run, watch)
+        _poll_entries(desk, run, watch, skip_time_check=skip_time_check)
+    _finish(desk, run, watch)
 
 
 def _send_exits(desk: Desk, run: Execution) -> None:
@@ -242,12 +250,11 @@ def _pair_may_go(desk: Desk, plan: Plan, sell: PlannedOrder) -> bool:
     return approved_quantity(desk, plan, buy) > 0 and approved_quantity(desk, plan, sell) > 0
 
 
-def _poll_exits(desk: Desk, run: Execution) -> None:
+def _poll_exits(desk: Desk, run: Execution, watch: CoverWatch) -> None:
     """Wait for the open, then watch the sells for up to a minute; watching also books fills."""
     _await_cancels(desk, run)
     sleep_until(desk.clock, open_instant(run.plan.session))
     deadline = desk.clock.now() + SELL_POLL_LIMIT
-    watch = CoverWatch(desk)
     while _send_hindered(desk, run) or desk.db.get_orders(intent=EXIT, working_only=True):
         watch.step()
         if _sells_are_done(desk, run):
@@ -256,7 +263,6 @@ def _poll_exits(desk: Desk, run: Execution) -> None:
             run.warnings.append("a sell did not fill within a minute of the open")
             break
         _pause(desk)
-    run.repaired += watch.repaired
 
 
 def _sells_are_done(desk: Desk, run: Execution) -> bool:
@@ -264,14 +270,13 @@ def _sells_are_done(desk: Desk, run: Execution) -> bool:
     return not hindered and not desk.db.get_orders(intent=EXIT, working_only=True)
 
 
-def _send_late(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
+def _send_late(desk: Desk, run: Execution, watch: CoverWatch, *, skip_time_check: bool) -> None:
     """Buy what a person approves between the open and the cut-off.
 
     A rotation comes too late then, since its sell goes before the open; so does an auction order.
     """
     if desk.config.approval != "required" or desk.config.entry_tif == AUCTION:
         return
-    watch = CoverWatch(desk)
 
     def look() -> None:
         watch.step()
@@ -280,9 +285,8 @@ def _send_late(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
     while approved := await_approval(desk, run.plan, _waiting(run), meanwhile=look):
         late = {planned.ticker for planned in approved}
         run.entries = [report for report in run.entries if report.ticker not in late]
-        _send_entries(desk, run, approved, skip_time_check=skip_time_check)
-        _poll_entries(desk, run, skip_time_check=skip_time_check)
-    run.repaired += watch.repaired
+        _send_entries(desk, run, watch, approved, skip_time_check=skip_time_check)
+        _poll_entries(desk, run, watch, skip_time_check=skip_time_check)
 
 
 def _waiting(run: Execution) -> list[PlannedOrder]:
@@ -298,6 +302,7 @@ def _buys(plan: Plan) -> list[PlannedOrder]:
 def _send_entries(
     desk: Desk,
     run: Execution,
+    watch: CoverWatch,
     buys: Sequence[PlannedOrder],
     *,
     skip_time_check: bool,
@@ -307,7 +312,6 @@ def _send_entries(
     trusted = clock_is_trusted(desk, run.plan.session)
     prices = desk.client.latest_trades([order.ticker for order in buys])
     shown = orders_of_session(desk, run.plan.session)
-    watch = CoverWatch(desk)
     missed_auction = desk.config.entry_tif == AUCTION and _is_open(desk, run.plan)
     for planned in buys:
         if already := _entry_of_today(desk, run.plan, planned):
@@ -332,7 +336,6 @@ def _send_entries(
             run.entries.append(report)
             if report.state == "sent":
                 watch.step_if_due()
-    run.repaired += watch.repaired
 
 
 def _await_turn(desk: Desk, watch: CoverWatch, cutoff: datetime) -> None:
@@ -377,17 +380,15 @@ def _is_held(desk: Desk, ticker: str) -> bool:
     return any(position.ticker == ticker for position in desk.db.get_open_positions())
 
 
-def _poll_entries(desk: Desk, run: Execution, *, skip_time_check: bool) -> None:
+def _poll_entries(desk: Desk, run: Execution, watch: CoverWatch, *, skip_time_check: bool) -> None:
     cutoff = _last_poll(desk, run, skip_time_check=skip_time_check)
-    watch = CoverWatch(desk)
     while working := _buys_at_venue(desk):
         watch.step()
         if desk.clock.now() >= cutoff:
-            run.cancelled += [order.ticker for order in working if _cancel_rest(desk, order)]
+            _cancel_rests(desk, run, watch, working)
             break
         if _buys_at_venue(desk):
             _pause(desk)
-    run.repaired += watch.repaired
 
 
 def _buys_at_venue(desk: Desk) -> list[Order]:
@@ -401,23 +402,30 @@ def _last_poll(desk: Desk, run: Execution, *, skip_time_check: bool) -> datetime
     return max(run.plan.expires_at, minute_from_now) if skip_time_check else run.plan.expires_at
 
 
-def _cancel_rest(desk: Desk, order: Order) -> bool:
-    if order.alpaca_order_id is None:
-        return False
-    ended = cancel_and_confirm(desk, order.alpaca_order_id)
-    if ended is None:
-        desk.db.add_alert(
-            "cancel_unconfirmed",
-            f"{order.client_order_id} is not confirmed cancelled",
-            at=desk.clock.now(),
-            severity="critical",
-        )
-    return ended is not None and ended.status == "canceled"
+def _cancel_rests(desk: Desk, run: Execution, watch: CoverWatch, working: Sequence[Order]) -> None:
+    """Ask for all cancels at once; watch cover until each is confirmed, ten looks at most."""
+    left = {order.alpaca_order_id: order for order in working if order.alpaca_order_id is not None}
+    for order_id in left:
+        request_cancel(desk, order_id)
+    for _ in range(CONFIRM_LOOKS):
+        for order_id, order in tuple(left.items()):
+            found = ended(desk, order_id)
+            if found is not None:
+                del left[order_id]
+                run.cancelled += [order.ticker] if found.status == "canceled" else []
+        if not left:
+            return
+        watch.step()
+        desk.clock.sleep(CONFIRM_EVERY_S)
+    for order in left.values():
+        text = f"{order.client_order_id} is not confirmed cancelled"
+        desk.db.add_alert("cancel_unconfirmed", text, at=desk.clock.now(), severity="critical")
+        run.unconfirmed.append(order.ticker)
 
 
-def _finish(desk: Desk, run: Execution) -> None:
+def _finish(desk: Desk, run: Execution, watch: CoverWatch) -> None:
     last = protect(desk, grace_s=GRACE_S)
-    run.repaired += last.repaired
+    run.repaired += (*watch.repaired, *last.repaired)
     run.look = last.look
     if last.uncovered:
         raise SharesUncovered(last.uncovered)

@@ -19,9 +19,10 @@ from livekit.trading.protector import protect
 from livekit.trading.stops import cancel_and_confirm
 from livekit.trading.venue_look import open_orders
 
-__all__ = ["STOP_IN_FORCE", "ExitReport", "send_exit"]
+__all__ = ["EXIT_FAILED", "STOP_IN_FORCE", "ExitReport", "send_exit"]
 
 STOP_IN_FORCE = "stop_in_force"
+EXIT_FAILED = frozenset({STOP_IN_FORCE, "nothing_to_sell", "refused", "unknown"})
 RELEASE_POLL_S = 1.0
 RELEASE_LIMIT_S = 5.0
 

@@ -14,7 +14,15 @@ from decimal import Decimal
 from livekit.backtest.manifest import code_version
 from livekit.clock import sleep_until
 from livekit.config import config_sha256
-from livekit.errors import BooksDiffer, LivekitError, PlanRefused, SharesUncovered, VenueUnavailable
+from livekit.errors import (
+    BooksDiffer,
+    DecisionsWithheld,
+    KillSwitchOn,
+    LivekitError,
+    PlanRefused,
+    SharesUncovered,
+    VenueUnavailable,
+)
 from livekit.invariants import Violation
 from livekit.model import Break, Order, Plan
 from livekit.sessions import close_instant, next_session, open_instant
@@ -22,7 +30,8 @@ from livekit.state import EquityPoint
 from livekit.trading.break_ledger import break_line
 from livekit.trading.desk import Desk
 from livekit.trading.doctor import diagnose
-from livekit.trading.executor import ALL, Execution, execute_plan, execution_parts
+from livekit.trading.executor import ALL, PLACE, Execution, execute_plan, execution_parts
+from livekit.trading.exits import EXIT_FAILED, STOP_IN_FORCE
 from livekit.trading.holdings import recent_bars
 from livekit.trading.lease import take_lease
 from livekit.trading.living import marked_living
@@ -254,7 +263,7 @@ def run_executor(
             EXECUTION,
             plan.session,
             lambda: _executed(
-                desk, execute_plan(desk, plan, part=part, skip_time_check=skip_time_check)
+                desk, execute_plan(desk, plan, part=part, skip_time_check=skip_time_check), part
             ),
         )
         desk.db.finish_run(
@@ -268,7 +277,7 @@ def run_executor(
     return outcome
 
 
-def _executed(desk: Desk, run: Execution) -> PhaseOutcome:
+def _executed(desk: Desk, run: Execution, part: str) -> PhaseOutcome:
     orders = desk.db.get_orders(trade_date=run.plan.session)
     lines = (
         *(_fill_line(order) for order in orders if order.intent in ("entry", "exit")),
@@ -279,10 +288,24 @@ def _executed(desk: Desk, run: Execution) -> PhaseOutcome:
             if item.state != "sent"
         ),
         *(f"cancelled at the cut-off: {ticker}" for ticker in run.cancelled),
+        *(f"NOT CONFIRMED cancelled: {ticker}" for ticker in run.unconfirmed),
         *(f"cover repaired: {text}" for text in run.repaired),
         *run.warnings,
     )
-    return PhaseOutcome(EXECUTION, run.plan.session, 0, lines, execution=run)
+    code = _execution_code(desk, run, part)
+    return PhaseOutcome(EXECUTION, run.plan.session, code, lines, execution=run)
+
+
+def _execution_code(desk: Desk, run: Execution, part: str) -> int:
+    """3 when the kill switch went on meanwhile, 5 when a decided order could not be carried out.
+
+    What hinders a sale while orders are placed is tried again when they are polled.
+    """
+    if desk.db.is_kill_switch_on():
+        return KillSwitchOn.exit_code
+    failures = EXIT_FAILED - ({STOP_IN_FORCE} if part == PLACE else frozenset())
+    failed = run.unconfirmed or any(report.state in failures for report in run.exits)
+    return DecisionsWithheld.exit_code if failed else 0
 
 
 def _fill_line(order: Order) -> str:

@@ -15,7 +15,7 @@ from livekit.trading.entries import EntryReport
 from livekit.trading.executor import (
     Execution,
     _await_turn,
-    _cancel_rest,
+    _cancel_rests,
     _finish,
     _last_poll,
     _pause,
@@ -50,7 +50,7 @@ def elapsed_s(q: Quiet) -> float:
 def entered(q: Quiet, plan: Plan, *, skips: bool = False) -> list[EntryReport]:
     run = Execution(plan, repaired=["earlier"])
     buys = [order for order in plan.orders if order.side == "buy"]
-    _send_entries(q.desk, run, buys, skip_time_check=skips)
+    _send_entries(q.desk, run, CoverWatch(q.desk), buys, skip_time_check=skips)
     assert run.repaired[0] == "earlier"
     return run.entries
 
@@ -87,7 +87,8 @@ def test_a_ticker_whose_books_differ_is_left_alone_and_the_next_is_bought() -> N
             q.price(ticker, "50")
             q.approve(stored, f"entry:{ticker}", 200)
         run = Execution(stored, avoided=frozenset({"BAD"}))
-        _send_entries(q.desk, run, stored.orders, skip_time_check=False)
+        watch = CoverWatch(q.desk)
+        _send_entries(q.desk, run, watch, stored.orders, skip_time_check=False)
         assert run.entries == [
             EntryReport("BAD", "books_differ", 0),
             EntryReport("ABC", "sent", 200),
@@ -238,11 +239,11 @@ def test_buys_are_polled_until_the_cutoff_and_what_is_left_is_cancelled() -> Non
 
         q.broker.before = fills_late
         q.broker.deaf = frozenset({"v-DEF-entry"})
-        run = Execution(BUY_ABC, repaired=["earlier"], cancelled=["XYZ"])
-        _poll_entries(q.desk, run, skip_time_check=False)
+        run, watch = Execution(BUY_ABC, cancelled=["XYZ"]), CoverWatch(q.desk)
+        _poll_entries(q.desk, run, watch, skip_time_check=False)
         assert run.cancelled == ["XYZ", "ABC"]
         assert q.clock.now() == CUTOFF
-        assert run.repaired == ["earlier", "JKL 100 shares, stop due 45"]
+        assert watch.repaired == ["JKL 100 shares, stop due 45"]
         assert q.db.get_alerts() == []
 
 
@@ -259,7 +260,7 @@ def test_polling_the_buys_ends_with_the_look_that_shows_them_filled() -> None:
 
         q.broker.before = fills_at_four_seconds
         run = Execution(BUY_ABC)
-        _poll_entries(q.desk, run, skip_time_check=False)
+        _poll_entries(q.desk, run, CoverWatch(q.desk), skip_time_check=False)
         assert (run.cancelled, elapsed_s(q)) == ([], 4.0)
 
 
@@ -267,7 +268,8 @@ def test_without_a_buy_at_work_there_is_nothing_to_poll() -> None:
     with quiet_desk() as q:
         q.row("DEF", "exit")
         q.row("GHI", status="filled")
-        _poll_entries(q.desk, Execution(BUY_ABC), skip_time_check=False)
+        run = Execution(BUY_ABC)
+        _poll_entries(q.desk, run, CoverWatch(q.desk), skip_time_check=False)
         assert (q.broker.said, elapsed_s(q)) == ([], 0.0)
 
 
@@ -296,15 +298,35 @@ def test_the_rest_of_a_buy_is_cancelled_or_an_alarm_says_that_it_is_not(
         row = q.row("ABC")
         q.at_venue(row, status=status)
         q.broker.deaf = frozenset({"v-ABC-entry"} if deaf else ())
-        assert _cancel_rest(q.desk, row) == is_cancelled
+        run = Execution(BUY_ABC)
+        _cancel_rests(q.desk, run, CoverWatch(q.desk), [row])
+        assert run.cancelled == (["ABC"] if is_cancelled else [])
+        assert run.unconfirmed == (["ABC"] if alerts else [])
         assert [(item.kind, item.severity) for item in q.db.get_alerts()] == alerts
 
 
 def test_a_buy_without_an_id_of_the_venue_is_not_told_as_cancelled() -> None:
     with quiet_desk() as q:
         row = q.row("ABC", alpaca_order_id=None, status="unknown", outcome="unknown")
-        assert not _cancel_rest(q.desk, row)
-        assert q.broker.said == []
+        run = Execution(BUY_ABC)
+        _cancel_rests(q.desk, run, CoverWatch(q.desk), [row])
+        assert (run.cancelled, run.unconfirmed, q.broker.said) == ([], [], [])
+
+
+def test_cancels_that_take_their_time_are_waited_for_together() -> None:
+    """Three that are never confirmed cost ten seconds, not thirty; JKL gets its stop meanwhile."""
+    with quiet_desk() as q:
+        rows = [q.row(ticker) for ticker in ("ABC", "DEF", "GHI")]
+        for row in rows:
+            q.at_venue(row, stop_price=None)
+        q.hold("JKL")
+        q.broker.deaf = frozenset(f"v-{row.ticker}-entry" for row in rows)
+        run, watch = Execution(BUY_ABC), CoverWatch(q.desk)
+        _cancel_rests(q.desk, run, watch, rows)
+        assert elapsed_s(q) == 10.0
+        assert run.unconfirmed == ["ABC", "DEF", "GHI"]
+        assert [alert.kind for alert in q.db.get_alerts()] == ["cancel_unconfirmed"] * 3
+        assert watch.repaired == ["JKL 100 shares, stop due 45"]
 
 
 def test_the_last_look_gives_a_leg_four_seconds_to_wake() -> None:
@@ -317,7 +339,7 @@ def test_the_last_look_gives_a_leg_four_seconds_to_wake() -> None:
 
         q.broker.before = wakes
         run = Execution(BUY_ABC, repaired=["earlier"])
-        _finish(q.desk, run)
+        _finish(q.desk, run, CoverWatch(q.desk))
         assert (q.broker.placed, run.repaired) == ([], ["earlier"])
 
 
@@ -347,8 +369,9 @@ def late_run(q: Quiet, approve_at_s: Mapping[float, str], plan: Plan = LATE) -> 
     q.broker.before = person
     states = {"ABC": "not_approved", "NEW": "not_approved", "DEF": "sent"}
     reports = [EntryReport(ticker, state, 0) for ticker, state in states.items()]
-    run = Execution(stored, entries=reports, repaired=["earlier"])
-    _send_late(q.desk, run, skip_time_check=False)
+    run, watch = Execution(stored, entries=reports), CoverWatch(q.desk)
+    _send_late(q.desk, run, watch, skip_time_check=False)
+    run.repaired += watch.repaired
     return run
 
 
@@ -362,7 +385,7 @@ def test_a_buy_approved_after_the_open_goes_at_once_and_a_rotation_no_more() -> 
         run = late_run(q, {10.0: "rotation:OLD>NEW", 20.0: "entry:ABC"})
         assert states_of(run) == [("NEW", "not_approved"), ("DEF", "sent"), ("ABC", "sent")]
         assert [item["ticker"] for item in q.broker.placed] == ["JKL", "ABC"]
-        assert run.repaired == ["earlier", "JKL 100 shares, stop due 45"]
+        assert run.repaired == ["JKL 100 shares, stop due 45"]
 
 
 @pytest.mark.parametrize("trading", [{"approval": "auto"}, {"entry_tif": "opg"}])

@@ -23,6 +23,7 @@ from livekit.trading.executor import (
     execute_plan,
     execution_parts,
 )
+from livekit.trading.protector import CoverWatch
 from tests.trading.quiet_broker import (
     CUTOFF,
     MONDAY,
@@ -348,10 +349,10 @@ def test_a_sell_that_never_fills_is_watched_for_a_minute_from_the_open() -> None
     with quiet_desk(OPEN - timedelta(minutes=10)) as q:
         q.at_venue(q.row("ABC", "exit"), stop_price=None)
         uncovered(q)
-        run = Execution(BUY_ABC, repaired=["earlier"])
-        _poll_exits(q.desk, run)
+        run, watch = Execution(BUY_ABC), CoverWatch(q.desk)
+        _poll_exits(q.desk, run, watch)
         assert (len(run.warnings), elapsed_s(q)) == (1, 60.0)
-        assert run.repaired == ["earlier", DEF_REPAIRED]
+        assert watch.repaired == [DEF_REPAIRED]
 
 
 def test_polling_the_sells_ends_with_the_look_that_shows_them_filled() -> None:
@@ -368,10 +369,10 @@ def test_polling_the_sells_ends_with_the_look_that_shows_them_filled() -> None:
                 q.at_venue(exit_row, status="filled", filled_quantity=Decimal(100))
 
         q.broker.before = fills_at_six_seconds
-        run = Execution(BUY_ABC, repaired=["earlier"])
-        _poll_exits(q.desk, run)
+        run, watch = Execution(BUY_ABC), CoverWatch(q.desk)
+        _poll_exits(q.desk, run, watch)
         assert (run.warnings, elapsed_s(q)) == ([], 6.0)
-        assert run.repaired == ["earlier", DEF_REPAIRED]
+        assert watch.repaired == [DEF_REPAIRED]
 
 
 def test_without_a_working_sell_polling_waits_for_the_open_and_looks_at_nothing() -> None:
@@ -379,5 +380,5 @@ def test_without_a_working_sell_polling_waits_for_the_open_and_looks_at_nothing(
         q.row("GHI", "entry")
         q.row("JKL", "exit", status="filled")
         run = Execution(BUY_ABC)
-        _poll_exits(q.desk, run)
+        _poll_exits(q.desk, run, CoverWatch(q.desk))
         assert (q.broker.said, run.warnings, elapsed_s(q)) == ([], [], 0.0)
