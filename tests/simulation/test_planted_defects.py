@@ -1,9 +1,13 @@
 """The simulation is tested itself: defects planted in a copy of the package must be caught."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from livekit.workbench.simulation.books import MemoryBooks
+from livekit.workbench.simulation.points import Cut
+from livekit.workbench.simulation.standard_day import make_standard_day, run_standard_day
 from tests.simulation.defects import (
     CANCEL_CODE_READ_AS_FILLED,
     INTENT_AFTER_SEND,
@@ -20,7 +24,7 @@ from tests.simulation.defects import (
 pytestmark = [pytest.mark.slow, pytest.mark.ci]
 
 UNCHANGED = Defect("trading/orders.py", ())
-KILL_AT = 48  # a request between two entries of the standard day
+KILL_AT = 41  # a request between two entries of the standard day
 LOST_ANSWER = "tests/trading/test_lost_answers.py"
 CANCELED_CODE = (
     "tests/trading/test_fault_matrix_exits.py::"
@@ -61,6 +65,15 @@ def test_a_planted_defect_is_caught_by_the_simulation(
 def test_a_planted_defect_is_caught_by_the_suite(tmp_path: Path, defect: Defect, test: str) -> None:
     assert suite_on(plant(defect, tmp_path / "planted"), test) == 1
     assert suite_on(plant(UNCHANGED, tmp_path / "unchanged"), test) == 0
+
+
+def test_the_kill_switch_goes_on_between_two_entries(tmp_path: Path) -> None:
+    """DDD is bought before it; EEE and FFF, which the plan holds too, never."""
+    books = MemoryBooks()
+    day = make_standard_day(tmp_path, books)
+    struck = run_standard_day(day, books, kill_at=Cut("request", KILL_AT, "after"))
+    fills = json.loads(struck.books)["fills"]
+    assert [fill[2:5] for fill in fills if "'buy'" in fill] == ["AAA", "BBB", "CCC", "DDD"]
 
 
 @pytest.mark.parametrize("trouble", ["none", "answer lost", "half filled", "kill switch"])
