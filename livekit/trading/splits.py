@@ -24,6 +24,8 @@ __all__ = ["ANNOUNCEMENTS_UNREAD", "apply_splits", "follow_splits"]
 
 APPLIED_THROUGH = "splits_applied_through"
 ANNOUNCEMENTS_UNREAD = "announcements_unread"
+INSIST_S = 2.0
+RETRY_S = 0.5
 DAWN = time(4)  # New York: when a venue has moved shares and resting stops to the new basis
 
 
@@ -31,8 +33,8 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
     """Apply what has split up to now, before a fill is booked or a stop is placed.
 
     A fill of the new shares would close a position that still counts the old ones, and a stop on
-    the old basis would lie far from the market. The announcements are asked for once a day; where
-    one request does not get them nothing is applied, cover does not wait for them, and an alert
+    the old basis would lie far from the market. The announcements are read once a day; where they
+    cannot be had within two seconds nothing is applied, cover does not wait for them, and an alert
     says so once a day.
     """
     now = exchange_time(desk.clock.now())
@@ -40,11 +42,15 @@ def follow_splits(desk: Desk) -> tuple[Split, ...]:
     applied = desk.db.read_config(APPLIED_THROUGH, date.fromisoformat)
     if applied is not None and applied >= through:
         return ()
-    try:
-        return apply_splits(desk, through, patient=False)
-    except VenueUnavailable as error:
-        _say_unread(desk, error)
-        return ()
+    while True:
+        try:
+            return apply_splits(desk, through, patient=False)
+        except VenueUnavailable as error:
+            waited_s = abs((exchange_time(desk.clock.now()) - now).total_seconds())
+            if waited_s >= INSIST_S:
+                _say_unread(desk, error)
+                return ()
+        desk.clock.sleep(RETRY_S)
 
 
 def _say_unread(desk: Desk, error: VenueUnavailable) -> None:

@@ -240,3 +240,24 @@ def test_a_stop_of_the_old_basis_falls_when_the_split_is_told_late(tmp_path: Pat
         assert reconcile(desk, TUESDAY, repaired=protection.repaired) == ()
         assert stops(w) == {(20, Decimal(450))}
         assert diagnose(w.desk).violations == ()
+
+
+def test_three_lost_answers_to_the_announcements_leave_no_sale_on_the_old_basis(
+    tmp_path: Path,
+) -> None:
+    """4 for 1 at 12.50: the leg of 200 at 45 sells 200 of 800 at the open, and nobody is there.
+
+    The first run comes at noon. 600 shares are left, and their stop is due at 45 / 4 = 11.25.
+    """
+    bars = {("ABC", TUESDAY): (12.5, 12.5, 12.5, 12.5)}
+    with world(tmp_path, {"ABC": 50.0}, bars, splits={("ABC", TUESDAY): 4.0}) as w:
+        w.report(MONDAY, ("ABC", 80.0, 50.0))
+        w.trade(MONDAY, "signals", "execution")  # nobody ran on Monday evening either
+        sleep_until(w.desk.clock, open_instant(TUESDAY) + timedelta(hours=2))
+        assert w.held("ABC") == 600
+        inject(w, FaultRule(FaultKind.RESET_BEFORE, path="/v1/corporate-actions*", times=3))
+        assert protect(take_lease(w.desk)).uncovered == ()
+        (position,) = w.db.get_open_positions()
+        assert (position.shares_now, position.stop_price) == (600, Decimal("11.25"))
+        assert w.held("ABC") == w.live_sells("ABC") == 600
+        assert stops(w) == {(600, Decimal("11.25"))}
