@@ -93,6 +93,8 @@ class QuietBroker:
     ``said`` is every request in order, ``placed`` what was sent. ``before`` is called with the name
     of a request before it is answered; ``refusal`` is raised for an order. ``deaf`` are the ids of
     orders whose cancel is taken and has no effect, ``unlisted`` of those that no list shows.
+    ``tied`` are shares of a ticker that are not free to be sold, ``patiently`` the reads that would
+    have been tried again and again, had they failed.
     """
 
     clock: HandClock
@@ -110,12 +112,18 @@ class QuietBroker:
     cancel_refusal: Mapping[str, LivekitError] = field(default_factory=dict)
     deaf: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
+    tied: dict[str, int] = field(default_factory=dict)
+    patiently: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     placed: list[dict[str, Any]] = field(default_factory=list)
 
     def _note(self, name: str) -> None:
         self.before(name)
         self.said.append(name)
+
+    def _note_patience(self, name: str, patient: bool) -> None:
+        if patient:
+            self.patiently.append(name)
 
     @contextmanager
     def protecting(self) -> Iterator[None]:
@@ -133,6 +141,7 @@ class QuietBroker:
         *,
         patient: bool = True,
     ) -> tuple[Split, ...]:
+        self._note_patience("splits", patient)
         return tuple(item for item in self.announced if first <= item.ex_session <= last)
 
     def seconds_to_wait(self, requests: int) -> float:
@@ -155,6 +164,7 @@ class QuietBroker:
 
     def get_order(self, order_id: str, *, patient: bool = True) -> VenueOrder | None:
         self._note(f"read {order_id}")
+        self._note_patience(f"read {order_id}", patient)
         return self.orders.get(order_id)
 
     def get_order_by_client_id(self, client_order_id: str) -> VenueOrder | None:
@@ -164,7 +174,13 @@ class QuietBroker:
     def get_positions(self) -> tuple[VenuePosition, ...]:
         self._note("positions")
         return tuple(
-            VenuePosition(ticker, Decimal(shares), Decimal(shares), Decimal(50), None)
+            VenuePosition(
+                ticker,
+                Decimal(shares),
+                Decimal(shares - self.tied.get(ticker, 0)),
+                Decimal(50),
+                None,
+            )
             for ticker, shares in self.positions.items()
         )
 
@@ -181,11 +197,13 @@ class QuietBroker:
     def latest_trades(
         self, tickers: Sequence[str], *, patient: bool = True
     ) -> dict[str, TradePrint]:
+        self._note_patience("prices", patient)
         return {ticker: self.prints[ticker] for ticker in tickers if ticker in self.prints}
 
     def get_fills(
         self, *, after: datetime | None = None, patient: bool = True
     ) -> tuple[VenueFill, ...]:
+        self._note_patience("fills", patient)
         return tuple(item for item in self.fills if after is None or item.at >= after)
 
     def get_cash_entries(self, *, after: datetime) -> tuple[VenueCashEntry, ...]:
