@@ -8,6 +8,7 @@ import pytest
 
 from livekit.model import Break, Split, VenueCashEntry, VenueFill
 from livekit.trading.books import BASELINE_CASH, BASELINE_ORDERS, BASELINE_POSITIONS
+from livekit.trading.lease import take_lease
 from livekit.trading.orders import fingerprint
 from livekit.trading.protector import protect
 from livekit.trading.reconciliation import reconcile
@@ -49,6 +50,39 @@ def test_shares_that_only_reconciliation_finds_uncovered_are_covered_at_once() -
         assert [(item["ticker"], item["quantity"]) for item in q.broker.placed] == [("ABC", 100)]
         assert [ticker for ticker, _, _ in healed(q, "stop_missing")] == [position.ticker]
         assert q.db.get_config("reconciled_at") == OPEN.isoformat()
+        # its own and the protector's before, at and after the stop; the last of them serves again
+        assert q.broker.asked("list open") == 4
+
+
+@pytest.mark.parametrize(("early_s", "stops"), [(1, []), (0, [100])])
+def test_a_stop_that_rests_until_the_open_is_a_difference_from_the_open_on(
+    early_s: int, stops: list[int]
+) -> None:
+    with quiet_desk(OPEN - timedelta(seconds=early_s)) as q:
+        q.hold("ABC")
+        q.broker.show(venue_order("stop", status="pending_cancel"))
+        q.db.set_config(BASELINE_ORDERS, "stop")
+        assert reconcile(q.desk, TUESDAY) == ()
+        assert [item["quantity"] for item in q.broker.placed] == stops
+
+
+def test_a_reconciliation_is_on_record_under_the_lease_of_its_run() -> None:
+    with quiet_desk() as q:
+        desk = take_lease(q.desk)
+        reconcile(desk, TUESDAY)
+        assert q.db.first_reconciliations() == {desk.lease: 0}
+
+
+def test_a_profile_may_begin_without_a_cent() -> None:
+    """A dividend of 5.00 is then all the cash there is."""
+    with quiet_desk() as q:
+        q.db.set_config(BASELINE_CASH, "0")
+        q.broker.cash = Decimal(0)
+        assert reconcile(q.desk, TUESDAY) == ()
+        q.broker.cash = Decimal("5.00")
+        q.broker.entries = [entry("1", "DIV", "5.00")]
+        assert reconcile(q.desk, TUESDAY) == ()
+        assert q.db.get_config(BASELINE_CASH) == "5.00"
 
 
 def test_a_stop_that_filled_is_booked_and_noted_and_other_fills_are_booked_alone() -> None:
@@ -137,6 +171,7 @@ def test_what_the_protector_saw_last_is_reconciled_without_asking_again() -> Non
         q.broker.show(venue_order("stop"))
         q.db.set_config(BASELINE_ORDERS, "stop")
         q.broker.fills = [fill_of("hand", "buy", 1, "50")]
+        q.row("XYZ", alpaca_order_id=None, status="rejected", outcome="refused")
         look = protect(q.desk).look
         before = list(q.broker.said)
         assert [item.kind for item in reconcile(q.desk, TUESDAY, look=look)] == ["foreign_fill"]

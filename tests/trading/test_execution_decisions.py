@@ -170,6 +170,8 @@ def test_an_execution_tells_what_it_repaired_and_freezes_its_plan() -> None:
         run = execute_plan(q.desk, stored)
         assert run.repaired == ["ABC 100 shares, stop due 45"]
         assert [(item.ticker, item.state) for item in run.exits] == [("XYZ", "closed")]
+        assert run.look is not None
+        assert run.look.changes_sent == 1  # it saw the stop that was placed
         kept = q.db.get_plan_by_sha(plan.sha256)
         assert kept is not None
         assert kept.status == "frozen"
@@ -206,13 +208,15 @@ def test_a_working_sell_is_followed_too_while_the_books_differ() -> None:
         assert q.clock.now() == OPEN + 60 * SECOND
 
 
-@pytest.mark.parametrize(("part", "rows"), [(PLACE, ["new"]), (ALL, ["filled"])])
+@pytest.mark.parametrize(
+    ("part", "intent", "status"),
+    [(PLACE, "exit", "new"), (ALL, "exit", "filled"), (ALL, "stop", "new")],
+)
 def test_where_nothing_works_or_polling_comes_later_a_difference_is_told_at_once(
-    part: str, rows: list[str]
+    part: str, intent: str, status: str
 ) -> None:
     with quiet_desk(OPEN - 600 * SECOND) as q:
-        for status in rows:
-            q.at_venue(q.row("ABC", "exit", status=status), stop_price=None)
+        q.at_venue(q.row("ABC", intent, status=status), stop_price=None)
         books_differ(q)
         with pytest.raises(BooksDiffer):
             execute_plan(q.desk, q.store(BUY_ABC), part=part)
@@ -227,6 +231,18 @@ def test_polling_an_auction_sends_nothing_that_was_not_placed() -> None:
         run = execute_plan(q.desk, stored, part=POLL)
         assert [(item.ticker, item.state) for item in run.entries] == [("ABC", "auction_missed")]
         assert q.broker.placed == []
+
+
+@pytest.mark.parametrize(("tif", "sells"), [("opg", ["ABC"]), ("day", [])])
+def test_polling_sells_what_was_not_placed_only_where_an_auction_has_parts(
+    tif: Any, sells: list[str]
+) -> None:
+    plan = planned(config=CONFIG, sells=[("ABC", 100, "trend_break", None)])
+    with quiet_desk(entry_tif=tif) as q:
+        q.hold("ABC")
+        q.at_venue(q.row("ABC", "stop", stop_price=Decimal(45)))
+        execute_plan(q.desk, q.store(plan), part=POLL)
+        assert [item["ticker"] for item in q.broker.placed] == sells
 
 
 def test_placing_before_a_usual_open_sends_no_buy() -> None:
