@@ -330,6 +330,21 @@ def test_a_split_that_is_announced_explains_the_shares_at_the_broker() -> None:
         assert (position.shares_now, position.stop_price) == (200, Decimal("22.5"))
 
 
+def test_a_stop_that_a_split_left_at_its_old_price_is_replaced_by_the_reconciliation_itself() -> (
+    None
+):
+    """2 for 1: 200 shares, all covered, by a stop at 45 where 22.50 is due."""
+    with quiet_desk() as q:
+        position = q.hold("ABC", 100)
+        q.broker.positions["ABC"] = 200
+        row = q.row("ABC", "stop", position_id=position.position_id, stop_price=Decimal(45))
+        q.at_venue(row, quantity=Decimal(200))
+        q.broker.announced = [Split("ABC", TUESDAY, 2.0)]
+        assert reconcile(q.desk, TUESDAY) == ()
+        placed = [(item["quantity"], item["stop_price"]) for item in q.broker.placed]
+        assert placed == [(200, Decimal("22.5"))]
+
+
 def test_a_split_that_the_broker_has_not_followed_yet_changes_no_books() -> None:
     with quiet_desk() as q:
         q.hold("ABC", 100)

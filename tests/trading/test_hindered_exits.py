@@ -54,10 +54,19 @@ def test_a_sell_goes_once_when_its_stop_is_gone_and_no_other_is_sent_again() -> 
         assert (run.warnings, elapsed_s(q)) == ([], 30.0)
 
 
+def test_before_the_open_nothing_is_tried_where_no_stop_stays_in_force() -> None:
+    with quiet_desk(OPEN - 90 * SECOND) as q:
+        run = hindered(q)
+        del run.exits[0]
+        _poll_exits(q.desk, run, CoverWatch(q.desk))
+        assert (q.broker.said, q.clock.naps) == ([], [90.0])
+
+
 def test_a_stop_that_stays_is_asked_to_go_until_a_minute_before_the_open_and_after_it() -> None:
     """Ten seconds an attempt and five between two: at −90 and −75 s, then from the open on."""
     with quiet_desk(OPEN - 90 * SECOND) as q:
         run = hindered(q)
+        del run.exits[1]  # nothing but ABC is to be sold
         asked_at: list[float] = []
 
         def note(name: str) -> None:
