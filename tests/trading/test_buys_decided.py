@@ -268,6 +268,7 @@ def test_without_a_buy_at_work_there_is_nothing_to_poll() -> None:
     with quiet_desk() as q:
         q.row("DEF", "exit")
         q.row("GHI", status="filled")
+        q.row("JKL", alpaca_order_id=None, status="intended", outcome="intended")  # never left
         run = Execution(BUY_ABC)
         _poll_entries(q.desk, run, CoverWatch(q.desk), skip_time_check=False)
         assert (q.broker.said, elapsed_s(q)) == ([], 0.0)
