@@ -24,7 +24,11 @@ def numbered_tests() -> dict[int, list[str]]:
 
 
 def test_every_row_has_its_test() -> None:
-    assert sorted(numbered_tests()) == list(ROWS)
+    """With ``pytest -s`` it prints the table."""
+    found = numbered_tests()
+    for row, tests in sorted(found.items()):
+        print(f"\n{row:2}  " + "\n    ".join(tests), end="")
+    assert sorted(found) == list(ROWS)
 
 
 def test_at_most_five_rows_decline() -> None:
