@@ -48,7 +48,8 @@ def test_shares_that_only_reconciliation_finds_uncovered_are_covered_at_once() -
         q.broker.prints.clear()
         assert reconcile(q.desk, TUESDAY) == ()
         assert [(item["ticker"], item["quantity"]) for item in q.broker.placed] == [("ABC", 100)]
-        assert [ticker for ticker, _, _ in healed(q, "stop_missing")] == [position.ticker]
+        facts = "ABC 100 shares, stop due 45"
+        assert healed(q, "stop_missing") == [(position.ticker, f"2020-01-07 {facts}", facts)]
         assert q.db.get_config("reconciled_at") == OPEN.isoformat()
         # its own and the protector's before, at and after the stop; the last of them serves again
         assert q.broker.asked("list open") == 4

@@ -78,6 +78,8 @@ def test_at_or_below_the_stop_price_the_shares_are_sold_at_the_market(
         (row,) = q.db.get_orders()
         assert row.intent == ("exit" if kind == "market" else "stop")
         assert (row.position_id, row.reason) == (position.position_id, "protective_stop")
+        (asked,) = q.broker.placed
+        assert (asked["side"], asked["client_order_id"]) == ("sell", row.client_order_id)
 
 
 @pytest.mark.parametrize(

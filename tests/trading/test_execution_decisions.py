@@ -245,13 +245,29 @@ def test_polling_sells_what_was_not_placed_only_where_an_auction_has_parts(
         assert [item["ticker"] for item in q.broker.placed] == sells
 
 
-def test_placing_before_a_usual_open_sends_no_buy() -> None:
-    with quiet_desk(OPEN - 600 * SECOND) as q:
+@pytest.mark.parametrize(("tif", "buys"), [("day", []), ("opg", ["ABC"])])
+def test_placing_before_the_open_sends_no_buy_but_that_of_an_auction(
+    tif: Any, buys: list[str]
+) -> None:
+    with quiet_desk(OPEN - 600 * SECOND, entry_tif=tif) as q:
         stored = q.store(BUY_ABC)
         q.approve(stored, "entry:ABC", 200)
         q.price("ABC", "50")
-        assert execute_plan(q.desk, stored, part=PLACE).entries == []
-        assert (q.broker.placed, q.clock.now()) == ([], OPEN - 600 * SECOND)
+        run = execute_plan(q.desk, stored, part=PLACE)
+        assert [(item.ticker, item.state) for item in run.entries] == [
+            (buy, "sent") for buy in buys
+        ]
+        assert [item["ticker"] for item in q.broker.placed] == buys
+        assert q.clock.now() == OPEN - 600 * SECOND
+
+
+def test_a_plan_without_orders_is_not_taken_for_begun() -> None:
+    empty = planned(config=CONFIG)
+    with quiet_desk() as q:
+        execute_plan(q.desk, q.store(empty))
+        kept = q.db.get_plan_by_sha(empty.sha256)
+        assert kept is not None
+        assert kept.status == "open"
 
 
 # ------------------------------------------------------------------------------------- the sells
